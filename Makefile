@@ -1,0 +1,63 @@
+# Every command of the project. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help dev fmt lint types arch unit property vectors integration fault test demo demo-serve \
+	bench generate check-generated lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+dev: $(STAMP) ## install everything into .venv, at the locked versions
+
+fmt: $(STAMP) ## format the code
+	$(BIN)/ruff check --fix --quiet src tests scripts || true
+	$(BIN)/ruff format src tests scripts
+
+lint: $(STAMP) ## style and common mistakes
+	$(BIN)/ruff check src tests scripts
+	$(BIN)/ruff format --check src tests scripts
+
+types: $(STAMP) ## mypy, strict, over src, tests and scripts
+	$(BIN)/mypy
+
+arch: $(STAMP) ## import direction
+	$(BIN)/lint-imports --no-cache
+
+test: lint types arch check-generated ## the one test command: everything CI runs
+	$(BIN)/pytest --cov --cov-report=term
+
+demo: $(STAMP) ## a story of calls through a real Envoy, each checked
+	$(BIN)/python -m tests.demo
+
+demo-serve: $(STAMP) ## the same set-up, left running, with commands to try
+	$(BIN)/python -m tests.demo --serve
+
+bench: $(STAMP) ## CPU time per decision: in process and over gRPC, hot and cold
+	$(BIN)/python -m tests.benchmarks
+
+generate: $(STAMP) ## rebuild stubs, schemas, vectors and reference pages
+	$(BIN)/python -m scripts.generate
+
+check-generated: $(STAMP) ## fail when a generated file is not what `make generate` writes
+	$(BIN)/python -m scripts.generate --check
+
+lock: ## choose new versions within pyproject.toml's ranges
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-header \
+		--python-version 3.11 pyproject.toml -o requirements.lock
+
+clean: ## remove everything that can be made again
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,1 @@
+"""From YAML files to the values a decision is made under."""

@@ -1,0 +1,193 @@
+"""Files to one loaded configuration: read everything, check everything, or say all that is wrong.
+
+Rules of this file:
+- Nothing is half loaded: either every file is good or `ConfigError` names every problem.
+- Relative paths start at the folder of the configuration file.
+- Keys are not read here; their sources keep them fresh (`adapters/key_sources.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from deputize.config.compiler import Compiled, compile_config
+from deputize.config.problems import ConfigError, Problem
+from deputize.config.schema import DelegationPolicy, Model, ServiceConfig, ServiceSpec
+from deputize.config.strict_yaml import Document, parse_documents
+from deputize.config.validation import validate
+
+MAX_FILE_BYTES = 32 * 1024 * 1024
+
+ModelT = TypeVar("ModelT", bound=Model)
+Policies = list[tuple[DelegationPolicy, Document]]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One good configuration.
+
+    `service` has every path made absolute. `folders` are those a change can come from.
+    `digest` is the hex SHA-256 over all files read.
+    """
+
+    service: ServiceSpec
+    compiled: Compiled
+    digest: str
+    folders: frozenset[Path]
+
+
+def load(config_file: Path) -> Loaded:
+    """Loads the service configuration and all its policies.
+
+    Raises:
+        ConfigError: with every problem in every file.
+    """
+    reading = _Reading()
+    base = config_file.parent.absolute()
+    document = reading.only_document(config_file)
+    config = reading.gather(lambda: validate(ServiceConfig, document))
+    policies: Policies = []
+    for position, path in enumerate(_policy_paths(document, base)):
+        files = _policy_files(path)
+        if not files:
+            message = f"no policy file (*.yaml, *.yml) in {path}"
+            reading.problems.append(document.problem(("spec", "policies", position), message))
+        for file in files:
+            policies += reading.policies(file)
+    if config is None:
+        raise ConfigError(reading.problems)
+    compiled, found = compile_config(config.spec, document, policies)
+    if reading.problems or found:
+        raise ConfigError(reading.problems + found)
+    service = _absolute(config.spec, base)
+    return Loaded(service, compiled, reading.digest.hexdigest(), _folders(service, base))
+
+
+def parse_policies(octets: bytes, file: str) -> Policies:
+    """Reads the policies of one file.
+
+    Raises:
+        ConfigError: with every problem in it.
+    """
+    problems: list[Problem] = []
+    policies: Policies = []
+    for document in parse_documents(octets, file):
+        try:
+            policies.append((validate(DelegationPolicy, document), document))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return policies
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Collects problems and the digest while files are read."""
+
+    problems: list[Problem] = field(default_factory=list)
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def gather(self, step: Callable[[], ModelT]) -> ModelT | None:
+        try:
+            return step()
+        except ConfigError as error:
+            self.problems += error.problems
+            return None
+
+    def read(self, file: Path) -> bytes:
+        try:
+            with file.open("rb") as stream:
+                octets = stream.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise ConfigError([Problem(str(file), 0, "", f"{error.strerror}")]) from None
+        if len(octets) > MAX_FILE_BYTES:
+            raise ConfigError([Problem(str(file), 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
+        # The length keeps two files from being read as one.
+        self.digest.update(f"{len(octets)}\n".encode())
+        self.digest.update(octets)
+        return octets
+
+    def only_document(self, file: Path) -> Document:
+        documents = parse_documents(self.read(file), str(file))
+        if len(documents) != 1:
+            message = f"{len(documents)} YAML documents, exactly one is allowed"
+            raise ConfigError([Problem(str(file), 0, "", message)])
+        return documents[0]
+
+    def policies(self, file: Path) -> Policies:
+        try:
+            return parse_policies(self.read(file), str(file))
+        except ConfigError as error:
+            self.problems += error.problems
+            return []
+
+
+def _policy_paths(document: Document, base: Path) -> list[Path]:
+    """The listed paths, even of a document that is wrong elsewhere: report its policies too."""
+    spec = document.value.get("spec") if isinstance(document.value, dict) else None
+    listed = spec.get("policies") if isinstance(spec, dict) else None
+    entries = listed if isinstance(listed, list) else []
+    return [base / entry for entry in entries if isinstance(entry, str)]
+
+
+def _policy_files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    # Names that start with a dot are the folders behind a mounted ConfigMap.
+    return sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
+    )
+
+
+def _absolute(service: ServiceSpec, base: Path) -> ServiceSpec:
+    tls = service.server.grpc.tls
+    if tls is not None:
+        tls = tls.model_copy(
+            update={
+                name: str(base / value)
+                for name in ("certificate_file", "private_key_file", "client_ca_file")
+                if (value := getattr(tls, name)) is not None
+            }
+        )
+    issuers = [
+        entry.model_copy(
+            update={
+                "keys": entry.keys.model_copy(
+                    update={
+                        name: str(base / value)
+                        for name in ("file", "ca_file")
+                        if (value := getattr(entry.keys, name)) is not None
+                    }
+                )
+            }
+        )
+        for entry in service.issuers
+    ]
+    audit = service.audit
+    if audit.file is not None:
+        audit = audit.model_copy(update={"file": str(base / audit.file)})
+    server = service.server.model_copy(
+        update={"grpc": service.server.grpc.model_copy(update={"tls": tls})}
+    )
+    return service.model_copy(
+        update={
+            "server": server,
+            "issuers": issuers,
+            "audit": audit,
+            "policies": [str(base / text) for text in service.policies],
+        }
+    )
+
+
+def _folders(service: ServiceSpec, base: Path) -> frozenset[Path]:
+    paths = [Path(text) for text in service.policies]
+    folders = {base, *(path if path.is_dir() else path.parent for path in paths)}
+    folders |= {Path(entry.keys.file).parent for entry in service.issuers if entry.keys.file}
+    return frozenset(folders)

@@ -1,0 +1,421 @@
+"""The two kinds of YAML file as models: the only source of their JSON Schemas and references.
+
+Rules of this file:
+- Unknown keys are refused; types are strict (no text for a number).
+- A key that limits something says its unit in its name; a default is the safe choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from deputize.core.matching import (
+    parse_agent_pattern,
+    parse_host_pattern,
+    parse_method,
+    parse_path_pattern,
+)
+from deputize.core.spiffe import TrustDomain, parse_spiffe_id
+
+API_VERSION = "deputize.dev/v1alpha1"
+
+
+def _checked(parse: Callable[[str], object]) -> AfterValidator:
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def _unique(values: list[str]) -> list[str]:
+    repeated = sorted({value for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"stands twice: {', '.join(repeated)}")
+    return values
+
+
+def _header_prefix(prefix: str) -> str:
+    if not prefix.startswith("x-") or not prefix.endswith("-") or len(prefix) < len("x-a-"):
+        raise ValueError("a header prefix starts with `x-` and ends with `-`")
+    return prefix
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
+HeaderPrefix = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9-]{4,40}$"), AfterValidator(_header_prefix)
+]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2048)]
+ScopeText = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]{1,256}$")]
+AgentText = Annotated[Text, _checked(parse_agent_pattern)]
+HostText = Annotated[Text, _checked(parse_host_pattern)]
+MethodText = Annotated[Text, _checked(parse_method)]
+PathText = Annotated[Text, _checked(parse_path_pattern)]
+TrustDomainText = Annotated[Text, _checked(TrustDomain)]
+SpiffeIdText = Annotated[Text, _checked(parse_spiffe_id)]
+UniqueTexts = AfterValidator(_unique)
+
+
+class Model(BaseModel):
+    """Strict, immutable, camelCase."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        populate_by_name=False,
+        use_attribute_docstrings=True,
+    )
+
+
+class GrpcTls(Model):
+    """TLS on the gRPC port. Files are read again when they change."""
+
+    certificate_file: Text
+    """PEM file with the certificate chain of this service."""
+    private_key_file: Text
+    """PEM file with its private key."""
+    client_ca_file: Text | None = None
+    """PEM file with the authorities of calling proxies; when set, callers need a certificate."""
+    allowed_callers: Annotated[list[SpiffeIdText], UniqueTexts, Field(min_length=1)] | None = None
+    """SPIFFE IDs of the proxies that may ask; needs `clientCaFile`."""
+
+    @model_validator(mode="after")
+    def _callers_need_authority(self) -> Self:
+        if self.allowed_callers is not None and self.client_ca_file is None:
+            raise ValueError("`allowedCallers` needs `clientCaFile`")
+        return self
+
+
+class Grpc(Model):
+    """The port proxies ask on."""
+
+    listen: Annotated[list[Text], UniqueTexts, Field(min_length=1)]
+    """Addresses: `host:port`, or `unix:/path` for a Unix socket."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 4
+    """Threads that decide. More than cores bring nothing but patience with waiting ones."""
+    max_message_bytes: Annotated[int, Field(ge=65536, le=67108864)] = 8388608
+    """Largest check accepted, in bytes. Keep it above the proxy's body and header limits: what
+    is larger becomes an RPC error, which a proxy with `failure_mode_allow` lets pass."""
+    tls: GrpcTls | None = None
+    """TLS settings; without them the port is plain text and must be loopback or a socket, or
+    protected by the mesh."""
+
+
+class Http(Model):
+    """The port for `/healthz`, `/readyz` and `/metrics`."""
+
+    listen: Text = "127.0.0.1:8080"
+    """Address `host:port`."""
+
+
+class Drain(Model):
+    """What happens between SIGTERM and exit."""
+
+    delay_seconds: Annotated[int, Field(ge=0, le=300)] = 5
+    """Seconds to go on serving, but reported as not ready, so that proxies turn away first."""
+    grace_seconds: Annotated[int, Field(ge=1, le=300)] = 10
+    """Seconds that running checks then have to finish."""
+
+
+class Server(Model):
+    """Ports and transport. A change here takes effect at the next start."""
+
+    transport: Literal["grpcio", "native"] = "grpcio"
+    """`grpcio`, or `native` (extra `deputize[native]`: less CPU per check, no TLS)."""
+    grpc: Grpc
+    """The port proxies ask on."""
+    http: Http = Http()
+    """The port for health and metrics."""
+    decision_timeout_millis: Annotated[int, Field(ge=1, le=10000)] = 150
+    """Longest time for one check, in milliseconds; keep it below the proxy's timeout."""
+    drain: Drain = Drain()
+    """What happens between SIGTERM and exit."""
+
+
+class PeerSettings(Model):
+    """Which workloads may be peers."""
+
+    trust_domains: Annotated[list[TrustDomainText], UniqueTexts, Field(min_length=1)]
+    """Trust domains whose workloads may act here."""
+    require_certificate: bool = False
+    """Refuse checks without the peer's certificate (Envoy: `include_peer_certificate`). Only
+    the certificate shows a second identity or a DNS name that looks like a SPIFFE ID."""
+
+
+class TokenSettings(Model):
+    """Where the delegation token is, and what becomes of it."""
+
+    header: HeaderName = "authorization"
+    """The one header that carries it: `authorization` (as `Bearer`), or one with the bare token."""
+    upstream: Literal["keep", "remove", "forward"] = "remove"
+    """Leave it in its header, remove it, or move it to `forwardHeader`."""
+    forward_header: HeaderName | None = None
+    """The header the upstream gets it in, with `upstream: forward`."""
+    clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = 10
+    """Tolerated difference of clocks, in seconds."""
+    cache_entries: Annotated[int, Field(ge=0, le=1000000)] = 10000
+    """Verified tokens to remember; about 3 kB each."""
+
+    @model_validator(mode="after")
+    def _forward_has_header(self) -> Self:
+        if (self.upstream == "forward") != (self.forward_header is not None):
+            raise ValueError("`forwardHeader` goes with `upstream: forward`, and only with it")
+        if self.forward_header == self.header:
+            raise ValueError("`forwardHeader` is `header`; use `upstream: keep`")
+        return self
+
+
+class DelegationSettings(Model):
+    """Bounds on delegation chains."""
+
+    max_chain_depth: Annotated[int, Field(ge=1, le=12)] = 4
+    """Most hops in a chain, the current actor included."""
+
+
+class KeySource(Model):
+    """Where an issuer's JWK Set comes from: exactly one of the three."""
+
+    file: Text | None = None
+    """A JWKS file; read again when it changes."""
+    url: Url | None = None
+    """A JWKS URL; `https`, or `http` on loopback."""
+    discovery: Literal[True] | None = None
+    """Find it by OpenID Connect discovery below the issuer."""
+    ca_file: Text | None = None
+    """PEM file with the authorities to trust for `url` or `discovery` instead of the system's."""
+    refresh_seconds: Annotated[int, Field(ge=10, le=86400)] = 300
+    """Seconds between fetches."""
+    refetch_cooldown_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    """Least seconds between two fetches caused by unknown keys."""
+    stale_after_seconds: Annotated[int, Field(ge=60, le=604800)] = 86400
+    """Seconds the last good set is used when fetching fails."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [self.file, self.url, self.discovery]
+        if sum(source is not None for source in given) != 1:
+            raise ValueError("give exactly one of `file`, `url`, `discovery`")
+        if self.file is not None and self.ca_file is not None:
+            raise ValueError("`caFile` goes with `url` or `discovery`")
+        return self
+
+
+class Issuer(Model):
+    """An issuer of delegation tokens."""
+
+    issuer: Text
+    """Compared exactly with `iss`."""
+    audiences: Annotated[list[Text], UniqueTexts, Field(min_length=1)]
+    """A token must be issued for one of these."""
+    algorithms: Annotated[
+        list[Literal["ES256", "ES384", "RS256", "PS256", "Ed25519"]],
+        UniqueTexts,
+        Field(min_length=1),
+    ]
+    """Allowed signature algorithms; a key is pinned to one of them."""
+    token_types: Annotated[list[Text], UniqueTexts, Field(min_length=1)] = ["at+jwt"]
+    """Accepted `typ` headers (RFC 9068), without `application/`."""
+    max_lifetime_seconds: Annotated[int, Field(ge=1, le=86400)] = 3600
+    """Longest `exp - iat`, in seconds."""
+    keys: KeySource
+    """Where its keys come from."""
+
+
+class Upstream(Model):
+    """What the upstream gets on an allow."""
+
+    header_prefix: HeaderPrefix = "x-deputize-"
+    """Prefix of our headers; inbound ones with it, or that a server could mistake for it, are
+    removed."""
+    remove_headers: Annotated[list[HeaderName], UniqueTexts] = []
+    """Further headers the upstream must not get."""
+
+
+class Audit(Model):
+    """Where audit events go."""
+
+    sink: Literal["stdout", "file"] = "stdout"
+    """One JSON line per decision, to standard output or to `file`."""
+    file: Text | None = None
+    """The file, with `sink: file`; reopened when it is moved away."""
+    queue_size: Annotated[int, Field(ge=1, le=1000000)] = 10000
+    """Events that may wait for the sink."""
+    on_failure: Literal["deny", "count"] = "deny"
+    """When the queue is full or the sink fails: refuse requests, or only count lost events."""
+
+    @model_validator(mode="after")
+    def _file_has_path(self) -> Self:
+        if (self.sink == "file") != (self.file is not None):
+            raise ValueError("`file` goes with `sink: file`, and only with it")
+        return self
+
+
+class ServiceSpec(Model):
+    """All settings of the service. Relative paths start at the configuration file."""
+
+    server: Server
+    """Ports and transport."""
+    peer: PeerSettings
+    """Which workloads may be peers."""
+    token: TokenSettings = TokenSettings()
+    """Where the delegation token is, and what becomes of it."""
+    delegation: DelegationSettings = DelegationSettings()
+    """Bounds on delegation chains."""
+    issuers: Annotated[list[Issuer], Field(min_length=1)]
+    """Issuers whose tokens are accepted."""
+    policies: Annotated[list[Text], UniqueTexts, Field(min_length=1)]
+    """Policy files, or directories whose `*.yaml` and `*.yml` files are all read."""
+    upstream: Upstream = Upstream()
+    """What the upstream gets on an allow."""
+    audit: Audit = Audit()
+    """Where audit events go."""
+
+
+class ServiceConfig(Model):
+    """The service's configuration file."""
+
+    api_version: Literal["deputize.dev/v1alpha1"]
+    """Always `deputize.dev/v1alpha1`."""
+    kind: Literal["ServiceConfig"]
+    """Always `ServiceConfig`."""
+    spec: ServiceSpec
+    """All settings of the service."""
+
+
+class OnBehalfOf(Model):
+    """Principals of one issuer. Say `anyone: true`, or name subjects or claims."""
+
+    issuer: Text
+    """An issuer of the service configuration, spelled exactly so."""
+    subjects: Annotated[list[Text], UniqueTexts, Field(min_length=1)] | None = None
+    """Principals by `sub`."""
+    claims: (
+        Annotated[
+            dict[Text, Annotated[list[Text], UniqueTexts, Field(min_length=1)]], Field(min_length=1)
+        ]
+        | None
+    ) = None
+    """Claims the token must carry, for example `groups`: of each, one of the listed values."""
+    anyone: Literal[True] | None = None
+    """Every principal of the issuer."""
+
+    @model_validator(mode="after")
+    def _says_who(self) -> Self:
+        narrowed = self.subjects is not None or self.claims is not None
+        if narrowed == (self.anyone is not None):
+            raise ValueError("name `subjects` or `claims`, or say `anyone: true`")
+        return self
+
+
+class Chain(Model):
+    """Bounds on the delegation chain for this rule; they only restrict."""
+
+    max_depth: Annotated[int, Field(ge=1, le=12)]
+    """Most hops, the current actor included."""
+
+
+class Obligations(Model):
+    """What must be done when the rule grants a call."""
+
+    upstream_headers: Annotated[
+        list[
+            Literal[
+                "principal",
+                "issuer",
+                "agent",
+                "chain",
+                "scopes",
+                "token-id",
+                "rule",
+                "decision-id",
+            ]
+        ],
+        UniqueTexts,
+    ] = ["principal", "agent", "decision-id"]
+    """Facts the upstream gets, each as a header of that name behind the prefix."""
+
+
+class PolicyRule(Model):
+    """One rule. It covers a call when each of its lists has a matching entry."""
+
+    name: Name
+    """Unique in the policy; stands in audit events as `<policy>/<rule>`."""
+    effect: Literal["allow", "forbid"]
+    """`allow` grants, `forbid` refuses whatever other rules grant."""
+    agents: Annotated[list[AgentText], UniqueTexts, Field(min_length=1)]
+    """SPIFFE IDs; `*` for a whole path segment, `/**` at the end for all below."""
+    on_behalf_of: Annotated[list[OnBehalfOf], Field(min_length=1)]
+    """For whom the agents may act."""
+    hosts: Annotated[list[HostText], UniqueTexts, Field(min_length=1)]
+    """Hosts in lower case without port; `*.` for one label; `*` for every host."""
+    methods: Annotated[list[MethodText], UniqueTexts, Field(min_length=1)]
+    """Methods in upper case; `*` for every method."""
+    paths: Annotated[list[PathText], UniqueTexts, Field(min_length=1)]
+    """Path templates: `{name}` for one segment, `/**` at the end for the path itself and all
+    below. A forbid covers the same path with a trailing `/` too."""
+    scopes: Annotated[list[ScopeText], UniqueTexts] | None = None
+    """Scopes the token must all have; required on allow, `[]` for none."""
+    chain: Chain | None = None
+    """Bounds on the delegation chain, on allow only."""
+    obligations: Obligations | None = None
+    """What must be done on a grant, on allow only."""
+
+    @model_validator(mode="after")
+    def _fits_effect(self) -> Self:
+        if self.effect == "allow" and self.scopes is None:
+            raise ValueError("an allow needs `scopes`; write `scopes: []` if none are needed")
+        if self.effect == "forbid":
+            extra = [
+                key
+                for key, value in (
+                    ("scopes", self.scopes),
+                    ("chain", self.chain),
+                    ("obligations", self.obligations),
+                )
+                if value is not None
+            ]
+            if extra:
+                raise ValueError(f"a forbid has no `{extra[0]}`: it refuses unconditionally")
+        return self
+
+
+class Metadata(Model):
+    """The name of a policy."""
+
+    name: Name
+    """Unique among all policies."""
+
+
+class PolicySpec(Model):
+    """The rules of a policy."""
+
+    rules: Annotated[list[PolicyRule], Field(min_length=1)]
+    """Rules; their order does not matter."""
+
+
+class DelegationPolicy(Model):
+    """A policy file: who may act for whom on what."""
+
+    api_version: Literal["deputize.dev/v1alpha1"]
+    """Always `deputize.dev/v1alpha1`."""
+    kind: Literal["DelegationPolicy"]
+    """Always `DelegationPolicy`."""
+    metadata: Metadata
+    """The name of the policy."""
+    spec: PolicySpec
+    """The rules of the policy."""

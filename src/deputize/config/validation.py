@@ -1,0 +1,72 @@
+"""A YAML document checked against a model, with problems a person can act on."""
+
+from __future__ import annotations
+
+from typing import TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from deputize.config.compiler import nearest
+from deputize.config.problems import ConfigError, Problem, show_found
+from deputize.config.schema import Model
+from deputize.config.strict_yaml import Document
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+def validate(model: type[ModelT], document: Document) -> ModelT:
+    """Builds the model.
+
+    Raises:
+        ConfigError: each problem with line, what was found and what is allowed.
+    """
+    try:
+        return model.model_validate(document.value)
+    except ValidationError as error:
+        raise ConfigError(
+            [_describe(model, document, details) for details in error.errors(include_url=False)]
+        ) from None
+
+
+def _describe(model: type[BaseModel], document: Document, details: ErrorDetails) -> Problem:
+    location = tuple(details["loc"])
+    match details["type"]:
+        case "extra_forbidden":
+            known = _allowed_keys(model, location[:-1])
+            message = f"unknown key{nearest(str(location[-1]), known)}"
+        case "missing":
+            message = "required, but absent"
+        case "value_error":
+            found = details["input"]
+            text = "" if isinstance(found, dict) else f", found {show_found(found)}"
+            message = f"{details['msg'].removeprefix('Value error, ')}{text}"
+        case "string_pattern_mismatch":
+            pattern = details.get("ctx", {}).get("pattern", "")
+            message = f"must match {pattern}, found {show_found(details['input'])}"
+        case _:
+            message = f"{_lower_first(details['msg'])}, found {show_found(details['input'])}"
+    return document.problem(location, message)
+
+
+def _allowed_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    current: type[BaseModel] = model
+    for step in location:
+        for field in current.model_fields.values():
+            if field.alias == step:
+                current = _inner_model(field.annotation) or current
+    return [field.alias or name for name, field in current.model_fields.items()]
+
+
+def _inner_model(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _inner_model(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,66 @@
+"""The whole decision, top to bottom.
+
+Like a court with a lawyer: who are you, whom do you represent, show the mandate, is it good for
+this case? Each question has its file beside this one; here is only their order.
+
+Rules of this file:
+- Pure and total: it never raises, never waits, never looks at a clock.
+- An allow is a `Permit`, and a `Permit` needs the proof of every question.
+- A fault in our own code denies like everything else (`system.internal`).
+"""
+
+from __future__ import annotations
+
+from deputize.core import delegation, peer, policy, request, token
+from deputize.core.model import AccessRequest, Decision, Denial, Denied, Permit, Proven
+from deputize.core.reasons import Reason
+from deputize.core.snapshot import Snapshot
+
+
+def decide(asked: AccessRequest, snapshot: Snapshot, now: float, recall: token.Recall) -> Decision:
+    """Decides one request.
+
+    `now` is in seconds since the epoch. `recall` returns a token that was verified earlier for
+    exactly the given text, or None; what can have changed since is checked again.
+    """
+    proven = Proven()
+    verdict: Permit | Denial
+    try:
+        # 0. What is asked? One reading of the request and at most one credential, or a refusal.
+        proven.action = request.read_action(asked)
+        credential = request.read_credential(asked, snapshot.request_rules)
+
+        # 1. Who are you?
+        proven.peer = peer.identify(asked, snapshot.peer_rules, now)
+
+        # 2. Whom do you represent?
+        proven.token = token.verify(credential, snapshot.issuers, snapshot.key_rings, now, recall)
+
+        # 3. Show the mandate.
+        proven.delegation = delegation.bind(proven.token, proven.peer, snapshot.chain_rules)
+
+        # 4. Is it good for this case?
+        proven.grant = policy.evaluate(proven.delegation, proven.action, snapshot.policies)
+
+        verdict = Permit(proven.peer, proven.token, proven.delegation, proven.action, proven.grant)
+    except Denied as denied:
+        verdict = denied.denial
+    except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
+        verdict = Denial(reason=Reason.SYSTEM_INTERNAL, detail=type(error).__name__)
+    return Decision(asked.decision_id, verdict, proven, snapshot.digest, now)
+
+
+def overrule(decision: Decision, denial: Denial) -> Decision:
+    """The same decision, refused after all: a duty that goes with it could not be done."""
+    return Decision(
+        decision.decision_id,
+        denial,
+        decision.proven,
+        decision.policy_digest,
+        decision.decided_at,
+    )
+
+
+def refuse(decision_id: str, denial: Denial, now: float) -> Decision:
+    """A refusal where there is nothing to decide under or on."""
+    return Decision(decision_id, denial, Proven(), "", now)

@@ -1,0 +1,202 @@
+"""Verification keys: a JWK Set read strictly into a ring, and the one signature check.
+
+Rules of this file:
+- A key is pinned to exactly one algorithm; a token that names another is refused.
+- Public keys only; no HMAC, no `none`. Weak keys, keys for other uses and keys whose `kid`
+  stands twice are left out of the ring, each with a stated reason.
+- PyJWT and cryptography do the arithmetic; they decide nothing.
+
+Sources: RFC 7517 sections 4 and 5; RFC 7518 sections 3.1, 3.3, 3.4 and 6; RFC 8037; RFC 8725
+sections 3.1, 3.2 and 3.5; RFC 9864 (`Ed25519`, with `EdDSA` as its older name); RFC 7638.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.algorithms import Algorithm as JwtAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm, RSAPSSAlgorithm
+from jwt.exceptions import InvalidKeyError
+
+from deputize.core.jws import JwsError, read_json_object
+from deputize.core.model import Json
+
+MIN_RSA_BITS = 2048
+"""RFC 7518 section 3.3."""
+MIN_RSA_EXPONENT = 65537
+"""NIST SP 800-56B section 6.2; refuses e = 1 and e = 3."""
+MAX_KEYS = 100
+
+
+class Algorithm(StrEnum):
+    """The signature algorithms deputize knows."""
+
+    ES256 = "ES256"
+    ES384 = "ES384"
+    RS256 = "RS256"
+    PS256 = "PS256"
+    ED25519 = "Ed25519"
+
+
+def parse_algorithm(name: str) -> Algorithm | None:
+    """The algorithm of an `alg` value, compared exactly; None for every other one.
+
+    `EdDSA` is read as `Ed25519`, the only curve we have keys for (RFC 9864 section 4.1.2).
+    """
+    return _ALGORITHM_NAMES.get(name)
+
+
+_ALGORITHM_NAMES: Mapping[str, Algorithm] = {
+    **{algorithm.value: algorithm for algorithm in Algorithm},
+    "EdDSA": Algorithm.ED25519,
+}
+_EC = {"P-256": Algorithm.ES256, "P-384": Algorithm.ES384}
+_RSA = (Algorithm.RS256, Algorithm.PS256)
+_VERIFIERS: Mapping[Algorithm, JwtAlgorithm] = {
+    Algorithm.ES256: ECAlgorithm(ECAlgorithm.SHA256),
+    Algorithm.ES384: ECAlgorithm(ECAlgorithm.SHA384),
+    Algorithm.RS256: RSAAlgorithm(RSAAlgorithm.SHA256),
+    Algorithm.PS256: RSAPSSAlgorithm(RSAPSSAlgorithm.SHA256),
+    Algorithm.ED25519: OKPAlgorithm(),
+}
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+_RSA_THUMBPRINT_MEMBERS = ("e", "kty", "n")
+
+PublicKey = EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A public key with the one algorithm it may be used for."""
+
+    key_id: str
+    algorithm: Algorithm
+    thumbprint: str
+    public_key: PublicKey = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The keys of one issuer by `kid`; good until `usable_until` (seconds since the epoch)."""
+
+    keys: Mapping[str, VerificationKey]
+    usable_until: float
+
+
+def verify_signature(key: VerificationKey, signing_input: bytes, signature: bytes) -> bool:
+    """True exactly when `signature` is that of `signing_input` under the key's algorithm.
+
+    ECDSA signatures are R and S of fixed length side by side (RFC 7518 section 3.4), not DER.
+    """
+    return bool(_VERIFIERS[key.algorithm].verify(signing_input, key.public_key, signature))
+
+
+def parse_jwk_set(
+    octets: bytes, allowed: tuple[Algorithm, ...]
+) -> tuple[dict[str, VerificationKey], list[str]]:
+    """Reads a JWK Set (RFC 7517 section 5).
+
+    Returns the usable keys by `kid`, and for each key left out one line that says why.
+
+    Raises:
+        JwsError: the document itself is not a JWK Set, or has more than 100 keys.
+    """
+    entries = read_json_object(octets).get("keys")
+    if not isinstance(entries, list):
+        raise JwsError("no list `keys`")
+    if len(entries) > MAX_KEYS:
+        raise JwsError(f"more than {MAX_KEYS} keys")
+    usable: dict[str, VerificationKey] = {}
+    left_out: list[str] = []
+    names = Counter(str(entry.get("kid")) for entry in entries if isinstance(entry, dict))
+    for position, entry in enumerate(entries):
+        try:
+            key = _parse_jwk(entry, allowed)
+            if names[key.key_id] > 1:
+                # Two keys under one name: neither can be pinned.
+                raise JwsError(f"kid `{key.key_id}` stands more than once")
+            usable[key.key_id] = key
+        except JwsError as error:
+            left_out.append(f"key {position}: {error}")
+    return usable, left_out
+
+
+def freeze_keys(keys: Mapping[str, VerificationKey], usable_until: float) -> KeyRing:
+    """A ring of these keys that no longer changes."""
+    return KeyRing(MappingProxyType(dict(keys)), usable_until)
+
+
+def _parse_jwk(entry: Json, allowed: tuple[Algorithm, ...]) -> VerificationKey:
+    if not isinstance(entry, dict):
+        raise JwsError("not an object")
+    key_id = entry.get("kid")
+    if not isinstance(key_id, str) or not key_id:
+        raise JwsError("no kid")
+    if entry.get("use", "sig") != "sig":
+        raise JwsError("`use` is not `sig`")
+    operations = entry.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        raise JwsError("`key_ops` has no `verify`")
+    if not _PRIVATE_MEMBERS.isdisjoint(entry):
+        raise JwsError("a secret or private key")
+    algorithm = _pin_algorithm(entry, allowed)
+    public_key = _load_public_key(entry, algorithm)
+    if isinstance(public_key, RSAPublicKey):
+        if public_key.key_size < MIN_RSA_BITS:
+            raise JwsError(f"RSA key shorter than {MIN_RSA_BITS} bits")
+        if public_key.public_numbers().e < MIN_RSA_EXPONENT:
+            raise JwsError(f"RSA exponent below {MIN_RSA_EXPONENT}")
+    return VerificationKey(key_id, algorithm, _thumbprint(entry), public_key)
+
+
+def _pin_algorithm(entry: dict[str, Json], allowed: tuple[Algorithm, ...]) -> Algorithm:
+    kind, curve, name = entry.get("kty"), entry.get("crv"), entry.get("alg")
+    if kind == "EC" and isinstance(curve, str) and curve in _EC:
+        fitting: tuple[Algorithm, ...] = (_EC[curve],)
+    elif kind == "OKP" and curve == "Ed25519":
+        fitting = (Algorithm.ED25519,)
+    elif kind == "RSA":
+        fitting = _RSA
+    else:
+        raise JwsError("key type or curve is not supported")
+    if name is not None:
+        named = parse_algorithm(name) if isinstance(name, str) else None
+        fitting = tuple(algorithm for algorithm in fitting if algorithm is named)
+    fitting = tuple(algorithm for algorithm in fitting if algorithm in allowed)
+    if len(fitting) != 1:
+        raise JwsError(
+            "no `alg` to choose between RS256 and PS256"
+            if fitting
+            else "its algorithm is not allowed for the issuer"
+        )
+    return fitting[0]
+
+
+def _load_public_key(entry: dict[str, Json], algorithm: Algorithm) -> PublicKey:
+    try:
+        key = type(_VERIFIERS[algorithm]).from_jwk(json.dumps(entry))
+    except (InvalidKeyError, UnsupportedAlgorithm, ValueError, TypeError) as error:
+        raise JwsError(f"unreadable key: {type(error).__name__}") from None
+    if not isinstance(key, EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey):
+        raise JwsError("not a public key")
+    return key
+
+
+def _thumbprint(entry: dict[str, Json]) -> str:
+    """RFC 7638: SHA-256 over the required members in lexical order, hex."""
+    names = _THUMBPRINT_MEMBERS.get(str(entry["kty"]), _RSA_THUMBPRINT_MEMBERS)
+    required = {name: entry[name] for name in names}
+    return hashlib.sha256(
+        json.dumps(required, separators=(",", ":"), sort_keys=True).encode()
+    ).hexdigest()

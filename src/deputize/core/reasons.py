@@ -1,0 +1,282 @@
+"""Every reason code: why a request was allowed or refused.
+
+Rules of this file:
+- A code is `family.name`; the family names the file in `core/` that raises it
+  (`system.*` stands for faults on our side and may be raised anywhere).
+- Codes are append-only: never renamed, never reused.
+- No HTTP or gRPC here. What a caller sees of a code is in `adapters/envoy_response.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A stable code, the same in response, audit event, metric and log."""
+
+    REQUEST_MALFORMED = "request.malformed"
+    REQUEST_NOT_HTTP = "request.not_http"
+    REQUEST_AMBIGUOUS_PATH = "request.ambiguous_path"
+    REQUEST_OVERRIDE_HEADER = "request.override_header"
+    REQUEST_DUPLICATE_CREDENTIAL = "request.duplicate_credential"
+    PEER_UNTRUSTED_SOURCE = "peer.untrusted_source"
+    PEER_MISSING = "peer.missing"
+    PEER_MALFORMED = "peer.malformed"
+    PEER_UNTRUSTED_DOMAIN = "peer.untrusted_domain"
+    PEER_SVID_INVALID = "peer.svid_invalid"
+    TOKEN_MISSING = "token.missing"
+    TOKEN_MALFORMED = "token.malformed"
+    TOKEN_ALGORITHM_REFUSED = "token.algorithm_refused"
+    TOKEN_WRONG_TYPE = "token.wrong_type"
+    TOKEN_UNKNOWN_ISSUER = "token.unknown_issuer"
+    TOKEN_UNKNOWN_KEY = "token.unknown_key"
+    TOKEN_BAD_SIGNATURE = "token.bad_signature"
+    TOKEN_CLAIM_MISSING = "token.claim_missing"
+    TOKEN_EXPIRED = "token.expired"
+    TOKEN_NOT_YET_VALID = "token.not_yet_valid"
+    TOKEN_LIFETIME_TOO_LONG = "token.lifetime_too_long"
+    TOKEN_WRONG_AUDIENCE = "token.wrong_audience"
+    DELEGATION_ABSENT = "delegation.absent"
+    DELEGATION_MALFORMED = "delegation.malformed"
+    DELEGATION_ACTOR_UNMAPPED = "delegation.actor_unmapped"
+    DELEGATION_ACTOR_MISMATCH = "delegation.actor_mismatch"
+    DELEGATION_TOO_DEEP = "delegation.too_deep"
+    DELEGATION_CYCLE = "delegation.cycle"
+    POLICY_ALLOWED = "policy.allowed"
+    POLICY_NO_MATCH = "policy.no_match"
+    POLICY_FORBIDDEN = "policy.forbidden"
+    POLICY_INSUFFICIENT_SCOPE = "policy.insufficient_scope"
+    POLICY_CONDITION_FAILED = "policy.condition_failed"
+    SYSTEM_NOT_READY = "system.not_ready"
+    SYSTEM_KEYS_UNAVAILABLE = "system.keys_unavailable"
+    SYSTEM_AUDIT_UNAVAILABLE = "system.audit_unavailable"
+    SYSTEM_OBLIGATION_FAILED = "system.obligation_failed"
+    SYSTEM_DEADLINE = "system.deadline"
+    SYSTEM_INTERNAL = "system.internal"
+
+    @property
+    def family(self) -> str:
+        """The part before the dot: `request`, `peer`, `token`, `delegation`, `policy`, `system`."""
+        return self.value.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonInfo:
+    """What one code means to those who meet it.
+
+    `meaning` is for the reference, `remedy` tells the operator what to do,
+    `public` is the only text a caller may see: it gives no policy and no token detail away.
+    """
+
+    meaning: str
+    remedy: str
+    public: str
+
+
+_NO_ENTRY = "The call is not permitted."
+_BAD_TOKEN = "The delegation token was not accepted."
+_BAD_REQUEST = "The request has more than one reading."
+_OUR_SIDE = "The authorizer cannot decide right now."
+
+REASONS: dict[Reason, ReasonInfo] = {
+    Reason.REQUEST_MALFORMED: ReasonInfo(
+        "The check request cannot be read, or its method, host or header forms are not valid.",
+        "Look at the detail in the audit event; check the proxy's version and filter settings.",
+        "The request is malformed.",
+    ),
+    Reason.REQUEST_NOT_HTTP: ReasonInfo(
+        "The proxy asked about a connection that carries no HTTP request.",
+        "Attach the authorizer to HTTP ports only; an Istio CUSTOM policy on a TCP port asks this.",
+        _NO_ENTRY,
+    ),
+    Reason.REQUEST_AMBIGUOUS_PATH: ReasonInfo(
+        "Proxy and back end could read the path differently: dot segments, empty segments, "
+        "encoded separators, encoded letters, path parameters, control or look-alike characters.",
+        "Send the plain spelling of the path; nothing is repaired on the way.",
+        _BAD_REQUEST,
+    ),
+    Reason.REQUEST_OVERRIDE_HEADER: ReasonInfo(
+        "A header that replaces method or URL behind the proxy was sent.",
+        "Remove the header at the client, or at the edge if it is added there.",
+        _BAD_REQUEST,
+    ),
+    Reason.REQUEST_DUPLICATE_CREDENTIAL: ReasonInfo(
+        "More than one credential was sent, so it is not clear which one counts.",
+        "Send exactly one token, in the configured header, and none in the query string.",
+        "Exactly one credential is accepted.",
+    ),
+    Reason.PEER_UNTRUSTED_SOURCE: ReasonInfo(
+        "The proxy that asks is not on the list of allowed callers of this service.",
+        "Add the proxy's SPIFFE ID to `server.grpc.tls.allowedCallers`, or find out who asks.",
+        _NO_ENTRY,
+    ),
+    Reason.PEER_MISSING: ReasonInfo(
+        "The proxy reported no peer identity.",
+        "Require client certificates (mTLS) on the listener. An Istio waypoint reports no "
+        "principal at all: see the operations page.",
+        _NO_ENTRY,
+    ),
+    Reason.PEER_MALFORMED: ReasonInfo(
+        "The peer identity is not a SPIFFE ID, for example a DNS name or a certificate subject.",
+        "Give the agent an X.509-SVID with exactly one URI SAN.",
+        _NO_ENTRY,
+    ),
+    Reason.PEER_UNTRUSTED_DOMAIN: ReasonInfo(
+        "The peer's trust domain is not listed.",
+        "Add it to `peer.trustDomains` if its workloads may act here.",
+        _NO_ENTRY,
+    ),
+    Reason.PEER_SVID_INVALID: ReasonInfo(
+        "The peer certificate is not a valid X.509-SVID for the reported identity, "
+        "or none was sent although one is required.",
+        "Issue a leaf certificate with one URI SAN; let the proxy send it "
+        "(`include_peer_certificate`).",
+        _NO_ENTRY,
+    ),
+    Reason.TOKEN_MISSING: ReasonInfo(
+        "No delegation token was sent.",
+        "The agent must send an On-Behalf-Of token in the configured header.",
+        "A delegation token is required.",
+    ),
+    Reason.TOKEN_MALFORMED: ReasonInfo(
+        "The token is not a well-formed signed JWT, or a claim has the wrong shape.",
+        "Look at the detail in the audit event and at how the issuer writes the token.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_ALGORITHM_REFUSED: ReasonInfo(
+        "The token's algorithm is not allowed for its issuer, or is not the one of its key.",
+        "Let the issuer sign with one of the issuer's configured `algorithms`.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_WRONG_TYPE: ReasonInfo(
+        "The token is of another kind: an ID token, a JWT-SVID, an assertion.",
+        "Send an access token whose `typ` header is listed for its issuer.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_UNKNOWN_ISSUER: ReasonInfo(
+        "The token's issuer is not configured.",
+        "Add the issuer, spelled exactly as in `iss`, if its tokens shall be trusted.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_UNKNOWN_KEY: ReasonInfo(
+        "The issuer's key set has no key with the token's `kid`.",
+        "Check the issuer's JWKS; keys that are too weak or not for signatures are left out.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_BAD_SIGNATURE: ReasonInfo(
+        "The signature does not verify.",
+        "A forged or damaged token; investigate where it came from.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_CLAIM_MISSING: ReasonInfo(
+        "A required claim is absent.",
+        "Let the issuer add the claim that the detail names.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_EXPIRED: ReasonInfo(
+        "The token has expired.",
+        "Get a fresh token; check the clocks if it should still be valid.",
+        "The delegation token has expired.",
+    ),
+    Reason.TOKEN_NOT_YET_VALID: ReasonInfo(
+        "The token says it was issued, or becomes valid, in the future.",
+        "Check the clocks of issuer and authorizer.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_LIFETIME_TOO_LONG: ReasonInfo(
+        "The token lives longer than `maxLifetimeSeconds` of its issuer.",
+        "Shorten the token's life at the issuer.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_WRONG_AUDIENCE: ReasonInfo(
+        "The token was issued for another audience.",
+        "Request a token for one of the issuer's configured `audiences`.",
+        _BAD_TOKEN,
+    ),
+    Reason.DELEGATION_ABSENT: ReasonInfo(
+        "The token names no actor that acts for the principal.",
+        "Exchange the user's token for an On-Behalf-Of token (RFC 8693) that names the agent.",
+        _NO_ENTRY,
+    ),
+    Reason.DELEGATION_MALFORMED: ReasonInfo(
+        "The `act` claim does not have the shape RFC 8693 gives it.",
+        "Look at how the issuer writes `act`.",
+        _NO_ENTRY,
+    ),
+    Reason.DELEGATION_ACTOR_UNMAPPED: ReasonInfo(
+        "The current actor's name is not a SPIFFE ID.",
+        "Let the issuer write the agent's SPIFFE ID into `act.sub`.",
+        _NO_ENTRY,
+    ),
+    Reason.DELEGATION_ACTOR_MISMATCH: ReasonInfo(
+        "The current actor is not the peer: the token was given to another agent.",
+        "A stolen or misrouted token; investigate how the peer got it.",
+        _NO_ENTRY,
+    ),
+    Reason.DELEGATION_TOO_DEEP: ReasonInfo(
+        "The delegation chain has more hops than `delegation.maxChainDepth`.",
+        "Shorten the chain or raise the limit.",
+        _NO_ENTRY,
+    ),
+    Reason.DELEGATION_CYCLE: ReasonInfo(
+        "The same actor stands twice in the delegation chain.",
+        "Look for agents that call each other in a circle.",
+        _NO_ENTRY,
+    ),
+    Reason.POLICY_ALLOWED: ReasonInfo(
+        "All four questions were answered and a rule grants the call.", "Nothing.", "Allowed."
+    ),
+    Reason.POLICY_NO_MATCH: ReasonInfo(
+        "No rule grants this agent this call for this principal (default deny).",
+        "Run `deputize explain`; add a rule if the call is wanted.",
+        _NO_ENTRY,
+    ),
+    Reason.POLICY_FORBIDDEN: ReasonInfo(
+        "A forbid rule covers the call.",
+        "The audit event names the rule.",
+        _NO_ENTRY,
+    ),
+    Reason.POLICY_INSUFFICIENT_SCOPE: ReasonInfo(
+        "A rule would grant the call, but the token lacks a scope it needs.",
+        "Request a token with the scopes the challenge names.",
+        "The delegation token lacks a scope this call needs.",
+    ),
+    Reason.POLICY_CONDITION_FAILED: ReasonInfo(
+        "A rule would grant the call, but one of its conditions does not hold.",
+        "The detail names the condition.",
+        _NO_ENTRY,
+    ),
+    Reason.SYSTEM_NOT_READY: ReasonInfo(
+        "The service has no valid configuration yet.",
+        "Look at `/readyz` and the log.",
+        _OUR_SIDE,
+    ),
+    Reason.SYSTEM_KEYS_UNAVAILABLE: ReasonInfo(
+        "The issuer's keys were never loaded, or the last good copy is too old.",
+        "Check the reachability of the issuer's JWKS; see `deputize_key_age_seconds`.",
+        _OUR_SIDE,
+    ),
+    Reason.SYSTEM_AUDIT_UNAVAILABLE: ReasonInfo(
+        "The audit event cannot be written and `audit.onFailure` is `deny`.",
+        "Restore the audit sink; see `deputize_audit_queue_length`.",
+        _OUR_SIDE,
+    ),
+    Reason.SYSTEM_OBLIGATION_FAILED: ReasonInfo(
+        "A header the grant obliges us to send cannot be written, for example because it is "
+        "too long.",
+        "Look at the detail in the audit event.",
+        _OUR_SIDE,
+    ),
+    Reason.SYSTEM_DEADLINE: ReasonInfo(
+        "The time for the decision ran out.",
+        "Look at load and at the proxy's timeout.",
+        _OUR_SIDE,
+    ),
+    Reason.SYSTEM_INTERNAL: ReasonInfo(
+        "An error in deputize itself.",
+        "Look at the log for the decision id and report it.",
+        _OUR_SIDE,
+    ),
+}

@@ -1,0 +1,112 @@
+"""Stage 0: what is asked, with exactly one reading, or a refusal.
+
+Rules of this file:
+- Refuse, never repair: the upstream gets the raw request.
+- Only the host, method and path are read; headers that claim to replace them are refused.
+- At most one credential. Envoy joins repeated headers with a comma, so a comma means two.
+
+Sources: RFC 9110 sections 5.6.2, 7.2 and 9.1; RFC 6750 section 2; RFC 9700 section 4.3.2 (no
+token in the query); Envoy `source/extensions/filters/common/ext_authz/check_request_utils.cc`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deputize.core.model import AccessRequest, Action, Denied
+from deputize.core.paths import PathError, parse_path
+from deputize.core.reasons import Reason
+
+AUTHORIZATION = "authorization"
+
+OVERRIDE_HEADERS = (
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+)
+"""Headers with which back ends let a caller replace method or URL after the proxy has routed."""
+
+_METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
+_HOST = re.compile(
+    r"([A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
+    r"|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
+)
+_MAX_HOST_BYTES = 260
+_BEARER = re.compile(r"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRules:
+    """Where the credential is: the lower-case name of the one header that carries it."""
+
+    token_header: str
+
+
+def read_action(request: AccessRequest) -> Action:
+    """Reads method, host and path.
+
+    Raises:
+        Denied: request.malformed, request.not_http, request.override_header,
+            request.ambiguous_path.
+    """
+    if request.defect:
+        raise Denied(Reason.REQUEST_MALFORMED, request.defect)
+    if not request.is_http:
+        raise Denied(Reason.REQUEST_NOT_HTTP, "no HTTP attributes in the check")
+    headers = request.headers
+    for name in OVERRIDE_HEADERS:
+        if name in headers:
+            raise Denied(Reason.REQUEST_OVERRIDE_HEADER, f"header {name}")
+    if not _METHOD.fullmatch(request.method):
+        raise Denied(Reason.REQUEST_MALFORMED, "method is not an upper-case token")
+    _check_agreement(headers, request)
+    try:
+        segments = parse_path(request.path)
+    except PathError as error:
+        raise Denied(Reason.REQUEST_AMBIGUOUS_PATH, str(error)) from None
+    return Action(request.method, _read_host(request.host), segments)
+
+
+def read_credential(request: AccessRequest, rules: RequestRules) -> str | None:
+    """Reads the one credential; None when there is none. What is returned is not yet believed.
+
+    In `Authorization` the token follows the scheme `Bearer` (any case); in another header the
+    token stands alone.
+
+    Raises:
+        Denied: request.duplicate_credential.
+    """
+    value = request.headers.get(rules.token_header)
+    if "access_token=" in request.path.partition("?")[2]:
+        raise Denied(Reason.REQUEST_DUPLICATE_CREDENTIAL, "a token in the query string")
+    if not value:
+        return None
+    if "," in value:
+        raise Denied(Reason.REQUEST_DUPLICATE_CREDENTIAL, "more than one credential in the header")
+    if rules.token_header != AUTHORIZATION:
+        return value
+    bearer = _BEARER.fullmatch(value)
+    return (bearer[1] or None) if bearer else None
+
+
+def _read_host(host: str) -> str:
+    match = _HOST.fullmatch(host) if len(host) <= _MAX_HOST_BYTES else None
+    if match is None:
+        raise Denied(Reason.REQUEST_MALFORMED, "host is not a name or address with optional port")
+    return match[1].lower()
+
+
+def _check_agreement(headers: Mapping[str, str], request: AccessRequest) -> None:
+    """Two places that say different things are two readings."""
+    for name, value in (
+        (":authority", request.host),
+        (":path", request.path),
+        (":method", request.method),
+        ("host", request.host),
+    ):
+        if headers.get(name, value) != value:
+            raise Denied(Reason.REQUEST_MALFORMED, f"{name} differs from the checked attribute")

@@ -1,0 +1,31 @@
+"""Everything one decision is made under, as one immutable value.
+
+A reload or a key refresh builds a new snapshot and swaps it in; a decision uses the one it
+started with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deputize.core.delegation import ChainRules
+from deputize.core.keys import KeyRing
+from deputize.core.peer import PeerRules
+from deputize.core.policy import Rule
+from deputize.core.policy_index import PolicyIndex
+from deputize.core.request import RequestRules
+from deputize.core.token import TrustedIssuer
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Rules for each of the four questions; `digest` names configuration and policies."""
+
+    request_rules: RequestRules
+    peer_rules: PeerRules
+    issuers: Mapping[str, TrustedIssuer]
+    key_rings: Mapping[str, KeyRing]
+    chain_rules: ChainRules
+    policies: PolicyIndex[Rule]
+    digest: str
