@@ -1,0 +1,1 @@
+"""One outside thing each; they know the core's values and nothing of each other."""

@@ -30,14 +30,20 @@ Policies = list[tuple[DelegationPolicy, Document]]
 class Loaded:
     """One good configuration.
 
-    `service` has every path made absolute. `folders` are those a change can come from.
-    `digest` is the hex SHA-256 over all files read.
+    `service` has every path made absolute.
+    `digest` is the hex SHA-256 over all files read; `sources` are the files and folders in use,
+    key files included.
     """
 
     service: ServiceSpec
     compiled: Compiled
     digest: str
-    folders: frozenset[Path]
+    sources: tuple[Path, ...]
+
+    @property
+    def folders(self) -> frozenset[Path]:
+        """The folders a change can come from."""
+        return frozenset(path if path.is_dir() else path.parent for path in self.sources)
 
 
 def load(config_file: Path) -> Loaded:
@@ -47,7 +53,7 @@ def load(config_file: Path) -> Loaded:
         ConfigError: with every problem in every file.
     """
     reading = _Reading()
-    base = config_file.parent.absolute()
+    base = config_file.parent
     document = reading.only_document(config_file)
     config = reading.gather(lambda: validate(ServiceConfig, document))
     policies: Policies = []
@@ -63,8 +69,10 @@ def load(config_file: Path) -> Loaded:
     compiled, found = compile_config(config.spec, document, policies)
     if reading.problems or found:
         raise ConfigError(reading.problems + found)
-    service = _absolute(config.spec, base)
-    return Loaded(service, compiled, reading.digest.hexdigest(), _folders(service, base))
+    service = _absolute(config.spec, base.absolute())
+    keys = [entry.keys.file for entry in service.issuers if entry.keys.file is not None]
+    sources = (config_file.absolute(), *map(Path, service.policies), *map(Path, keys))
+    return Loaded(service, compiled, reading.digest.hexdigest(), sources)
 
 
 def parse_policies(octets: bytes, file: str) -> Policies:
@@ -184,10 +192,3 @@ def _absolute(service: ServiceSpec, base: Path) -> ServiceSpec:
             "policies": [str(base / text) for text in service.policies],
         }
     )
-
-
-def _folders(service: ServiceSpec, base: Path) -> frozenset[Path]:
-    paths = [Path(text) for text in service.policies]
-    folders = {base, *(path if path.is_dir() else path.parent for path in paths)}
-    folders |= {Path(entry.keys.file).parent for entry in service.issuers if entry.keys.file}
-    return frozenset(folders)

@@ -195,11 +195,11 @@ def parse_path_pattern(text: str) -> PathPattern:
     try:
         if "?" in text:
             raise PathError("a query")
-        plain = parse_path(
-            "/" + "/".join("x" if part not in literal else part for part in segments)
-        )
+        plain = parse_path("/" + "/".join(part if part in literal else "x" for part in raw))
     except PathError as error:
         raise PatternError(f"no request can have this path: {error}") from None
+    if ANY in plain:
+        raise PatternError("a segment cannot be a `*`, however it is written")
     names = [part for part in segments if part not in literal]
     if len(set(names)) != len(names):
         raise PatternError("a parameter name stands twice")

@@ -105,7 +105,12 @@ def _read_certificate(certificate: str) -> _Svid:
         names = _extension(leaf, x509.SubjectAlternativeName)
         constraints = _extension(leaf, x509.BasicConstraints)
         usage = _extension(leaf, x509.KeyUsage)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except (
+        ValueError,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise ValueError(type(error).__name__) from None
     if others:
         raise ValueError("more than one certificate")

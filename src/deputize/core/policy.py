@@ -89,11 +89,9 @@ def _unmet(rule: Rule, delegation: Delegation) -> Reason | None:
 
 def _nearest_miss(covering: Iterable[Rule], delegation: Delegation) -> Denied:
     """Why no rule granted: a missing scope is nearer than a condition, and that than no rule."""
-    missed: dict[Reason, list[Rule]] = {}
+    missed: dict[Reason | None, list[Rule]] = {}
     for rule in covering:
-        unmet = _unmet(rule, delegation)
-        if unmet is not None:
-            missed.setdefault(unmet, []).append(rule)
+        missed.setdefault(_unmet(rule, delegation), []).append(rule)
     if Reason.POLICY_INSUFFICIENT_SCOPE in missed:
         rule = _first(missed[Reason.POLICY_INSUFFICIENT_SCOPE])
         missing = " ".join(sorted(rule.scopes - delegation.scopes))

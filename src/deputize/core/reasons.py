@@ -4,7 +4,7 @@ Rules of this file:
 - A code is `family.name`; the family names the file in `core/` that raises it
   (`system.*` stands for faults on our side and may be raised anywhere).
 - Codes are append-only: never renamed, never reused.
-- No HTTP or gRPC here. What a caller sees of a code is in `adapters/envoy_response.py`.
+- No HTTP or gRPC here. What a caller sees of a code is in `adapters/presentation.py`.
 """
 
 from __future__ import annotations

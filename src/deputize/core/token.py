@@ -115,7 +115,7 @@ def _still_trusted(
 ) -> bool:
     trusted = issuers.get(token.issuer)
     ring = key_rings.get(token.issuer)
-    if trusted is None or ring is None or now > ring.usable_until:
+    if trusted is None or ring is None or not now <= ring.usable_until:
         return False
     key = ring.keys.get(token.key_id)
     return (
@@ -143,7 +143,7 @@ def _find_key(
         raise Denied(Reason.TOKEN_ALGORITHM_REFUSED, "alg is not allowed for the issuer")
     wanted = KeyWanted(trusted.issuer, jws.header.key_id)
     ring = key_rings.get(trusted.issuer)
-    if ring is None or now > ring.usable_until:  # 5
+    if ring is None or not now <= ring.usable_until:  # 5
         raise Denied(
             Reason.SYSTEM_KEYS_UNAVAILABLE,
             "no fresh key set for the issuer",
@@ -182,12 +182,13 @@ def _read_claims(
 
 
 def _check_times(token: VerifiedToken, trusted: TrustedIssuer, now: float) -> None:
+    # Each check asks for what must hold, so that a time that is no number passes none of them.
     skew = trusted.clock_skew
-    if now >= token.expires_at + skew:
+    if not now < token.expires_at + skew:
         raise Denied(Reason.TOKEN_EXPIRED, f"expired {now - token.expires_at:.0f} s ago")
-    if token.not_before > now + skew:
+    if not token.not_before <= now + skew:
         raise Denied(Reason.TOKEN_NOT_YET_VALID, "nbf lies in the future")
-    if token.issued_at > now + skew:
+    if not token.issued_at <= now + skew:
         raise Denied(Reason.TOKEN_NOT_YET_VALID, "iat lies in the future")
     lifetime = token.expires_at - token.issued_at
     if not 0 < lifetime <= trusted.max_lifetime:

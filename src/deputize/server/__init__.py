@@ -1,0 +1,1 @@
+"""The running service: the shell around the core."""

@@ -1,0 +1,220 @@
+"""A decision to the answer a proxy gets.
+
+Rules of this file:
+- Every answer is built by `allow` or `deny`. A refusal carries gRPC code 7 or 16, never 0: an
+  empty or OK status lets the request through, whatever else the answer says. Other codes and
+  `error_response` count as failures, which proxies may be told to let pass.
+- Our headers are set by overwriting; whatever a server could take for one of them is removed.
+  A name never stands in both lists: Envoy removes after setting, agentgateway before.
+- A caller sees the reason code, a public text and the decision id, nothing of policy or token.
+
+Sources: Envoy `api/envoy/service/auth/v3/external_auth.proto`; RFC 6750 section 3; RFC 9457.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import orjson
+
+from deputize._proto.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import (
+    CheckResponse,
+    DeniedHttpResponse,
+    OkHttpResponse,
+)
+from deputize._proto.envoy.type.v3.http_status_pb2 import HttpStatus
+from deputize._proto.google.rpc.status_pb2 import Status
+from deputize.adapters.presentation import PERMISSION_DENIED, PRESENTATIONS
+from deputize.core.model import AccessRequest, Decision, Denial, Permit, UpstreamFact
+from deputize.core.reasons import REASONS, Reason
+
+MAX_FACTS_BYTES = 4096
+"""All facts for the upstream together; Envoy refuses header blocks above 60 KiB."""
+
+_OVERWRITE = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+_HEADER_SAFE = re.compile(r"[!-$&-~]*")
+_SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_AUTHORIZATION = "authorization"
+
+
+class ObligationError(Exception):
+    """What the grant obliges us to tell the upstream cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRules:
+    """What the upstream gets: our header prefix, and what becomes of the token and others.
+
+    `keep_token` leaves the token in `token_header`; else it is removed, and moved to
+    `forward_header` where that is not empty.
+    """
+
+    header_prefix: str
+    token_header: str
+    keep_token: bool
+    forward_header: str
+    remove_headers: tuple[str, ...]
+
+
+class Answers:
+    """Writes answers under one set of upstream rules."""
+
+    def __init__(self, rules: UpstreamRules) -> None:
+        self._rules = rules
+        self._names = {fact: rules.header_prefix + fact.value for fact in UpstreamFact}
+        self._id_name = self._names[UpstreamFact.DECISION_ID]
+        # Web servers fold every character outside letters and digits to one, so each of them
+        # may stand for the hyphens of the prefix.
+        loose = "".join(
+            re.escape(char) if char.isalnum() else r"[^a-z0-9\n]" for char in rules.header_prefix
+        )
+        self._look_alike = re.compile(rf"^{loose}.*$", re.MULTILINE)
+        removed = set(self._names.values()) | set(rules.remove_headers)
+        if not rules.keep_token:
+            removed.add(rules.token_header)
+        self._always_removed = frozenset(removed)
+
+    def to_response(self, request: AccessRequest, decision: Decision) -> bytes:
+        """Serializes the answer, an `envoy.service.auth.v3.CheckResponse`.
+
+        Raises:
+            ObligationError: the facts for the upstream do not fit into headers.
+        """
+        if isinstance(decision.verdict, Permit):
+            response = self._allow(request, decision, decision.verdict)
+        else:
+            response = self._deny(decision, decision.verdict)
+        metadata = response.dynamic_metadata.fields
+        for name, value in _metadata(decision):
+            metadata[name].string_value = value
+        return response.SerializeToString()
+
+    def _allow(self, request: AccessRequest, decision: Decision, permit: Permit) -> CheckResponse:
+        given = {
+            self._names[fact]: _fact(fact, decision, permit) for fact in permit.grant.upstream_facts
+        }
+        if sum(map(len, given.values())) > MAX_FACTS_BYTES:
+            raise ObligationError("the facts for the upstream are too long for headers")
+        if self._rules.forward_header:
+            given[self._rules.forward_header] = self._forwarded(request)
+        removed = self._always_removed.difference(given)
+        names = "\n".join(request.headers)
+        look_alikes = self._look_alike.findall(names)
+        if look_alikes:
+            removed = removed.union(look_alikes).difference(given)
+        return CheckResponse(
+            status=Status(),
+            ok_response=OkHttpResponse(
+                headers=[_header(name, value) for name, value in given.items()],
+                headers_to_remove=removed,
+            ),
+        )
+
+    def _forwarded(self, request: AccessRequest) -> str:
+        value = request.headers[self._rules.token_header]
+        token = value.rpartition(" ")[2]
+        return f"Bearer {token}" if self._rules.forward_header == _AUTHORIZATION else token
+
+    def _deny(self, decision: Decision, denial: Denial) -> CheckResponse:
+        shown = PRESENTATIONS[denial.reason]
+        headers = [
+            _header("content-type", "application/problem+json"),
+            _header("cache-control", "no-store"),
+            _header(self._id_name, decision.decision_id),
+        ]
+        if shown.challenge is not None:
+            headers.append(_header("www-authenticate", _challenge(shown.challenge, denial)))
+        return CheckResponse(
+            status=Status(code=shown.grpc_code, message=denial.reason.value),
+            denied_response=DeniedHttpResponse(
+                status=HttpStatus(code=shown.http_status),
+                headers=headers,
+                body=_problem(decision, denial, shown.http_status),
+            ),
+        )
+
+
+LAST_RESORT = CheckResponse(
+    status=Status(code=PERMISSION_DENIED, message=Reason.SYSTEM_INTERNAL.value),
+    denied_response=DeniedHttpResponse(
+        status=HttpStatus(code=PRESENTATIONS[Reason.SYSTEM_INTERNAL].http_status)
+    ),
+).SerializeToString()
+"""The refusal that needs nothing to be built."""
+
+
+def _fact(fact: UpstreamFact, decision: Decision, permit: Permit) -> str:
+    delegation = permit.delegation
+    match fact:
+        case UpstreamFact.PRINCIPAL:
+            return _encode(delegation.principal.subject)
+        case UpstreamFact.ISSUER:
+            return _encode(delegation.principal.issuer)
+        case UpstreamFact.AGENT:
+            return delegation.agent.text
+        case UpstreamFact.CHAIN:
+            return ",".join(
+                _encode(actor.subject).replace(",", "%2C") for actor in delegation.chain
+            )
+        case UpstreamFact.SCOPES:
+            return " ".join(sorted(permit.grant.scopes))
+        case UpstreamFact.TOKEN_ID:
+            return _encode(permit.token.token_id)
+        case UpstreamFact.RULE:
+            return str(permit.grant.rule)
+        case UpstreamFact.DECISION_ID:
+            return decision.decision_id
+
+
+def _encode(text: str) -> str:
+    """Printable ASCII without space stays; the rest, and `%` itself, is percent-encoded UTF-8."""
+    return text if _HEADER_SAFE.fullmatch(text) else quote(text, safe=_SAFE)
+
+
+def _header(name: str, value: str) -> HeaderValueOption:
+    return HeaderValueOption(header=HeaderValue(key=name, value=value), append_action=_OVERWRITE)
+
+
+def _challenge(error: str, denial: Denial) -> str:
+    parts = ['Bearer realm="deputize"']
+    if error:
+        parts.append(f'error="{error}"')
+        parts.append(f'error_description="{REASONS[denial.reason].public}"')
+    if denial.needed_scopes:
+        parts.append(f'scope="{" ".join(sorted(denial.needed_scopes))}"')
+    return ", ".join(parts)
+
+
+def _problem(decision: Decision, denial: Denial, http_status: int) -> str:
+    return orjson.dumps(
+        {
+            "type": f"urn:deputize:reason:{denial.reason.value}",
+            "title": "Access denied",
+            "status": http_status,
+            "detail": REASONS[denial.reason].public,
+            "reason": denial.reason.value,
+            "decision_id": decision.decision_id,
+        }
+    ).decode()
+
+
+def _metadata(decision: Decision) -> list[tuple[str, str]]:
+    """What access logs and later filters may use, on both answers."""
+    proven, rule = decision.proven, decision.rule
+    pairs = [
+        ("decision_id", decision.decision_id),
+        ("effect", decision.effect.value),
+        ("reason", decision.reason.value),
+    ]
+    if proven.peer is not None:
+        pairs.append(("peer", proven.peer.id.text))
+    if proven.token is not None:
+        pairs.append(("principal", proven.token.subject))
+    if proven.delegation is not None:
+        pairs.append(("agent", proven.delegation.agent.text))
+    if rule is not None:
+        pairs.append(("rule", str(rule)))
+    return pairs

@@ -1,0 +1,147 @@
+"""`deputize explain`: one request through the very decision the service makes, offline."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import orjson
+import typer
+from google.protobuf import json_format
+
+from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from deputize.adapters.envoy_request import read_check
+from deputize.cli.explanation import print_explanation, to_json
+from deputize.cli.inputs import load_config, read_text, refuse_input
+from deputize.config.loader import Loaded
+from deputize.core.decide import decide
+from deputize.core.jws import JwsError
+from deputize.core.keys import KeyRing, freeze_keys, parse_jwk_set
+from deputize.core.model import Permit
+from deputize.server.state import build_snapshot
+
+OFFLINE_ID = "offline"
+
+
+def explain(
+    config: Annotated[
+        Path,
+        typer.Option("--config", "-c", help="The configuration.", envvar="DEPUTIZE_CONFIG"),
+    ],
+    request: Annotated[
+        Path | None,
+        typer.Option(
+            help="A check request as JSON (`envoy.service.auth.v3.CheckRequest`), `-` for stdin; "
+            "instead of the flags below.",
+            allow_dash=True,
+        ),
+    ] = None,
+    peer: Annotated[str, typer.Option(help="The peer's SPIFFE ID.")] = "",
+    method: Annotated[str, typer.Option(help="The HTTP method.")] = "GET",
+    url: Annotated[str, typer.Option(help="The URL; scheme and port do not matter.")] = "",
+    header: Annotated[
+        list[str] | None, typer.Option(help="A header `name: value`; may be repeated.")
+    ] = None,
+    token: Annotated[
+        Path | None,
+        typer.Option(help="A file with the delegation token, `-` for stdin.", allow_dash=True),
+    ] = None,
+    jwks: Annotated[
+        list[str] | None,
+        typer.Option(help="`ISSUER=FILE`: keys of an issuer whose own source is not a file."),
+    ] = None,
+    at: Annotated[
+        str, typer.Option(help="Decide as of this time: RFC 3339, or seconds since 1970.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show each question, its answer and the decision. Exits 0 on allow, 1 on deny.
+
+    Example: `deputize explain -c config.yaml --peer spiffe://prod.example.org/ns/agents/sa/research
+    --url https://orders.example/v1/orders/7 --token token.txt`
+    """
+    loaded = load_config(config)
+    check = _read_request(request) if request else _build_request(peer, method, url, header)
+    if token is not None:
+        name = loaded.service.token.header
+        prefix = "Bearer " if name == "authorization" else ""
+        check.attributes.request.http.headers[name] = prefix + read_text(token).strip()
+    rings = _read_rings(loaded, jwks or [])
+    asked = read_check(check.SerializeToString(), OFFLINE_ID, None)
+    snapshot = build_snapshot(loaded.compiled, loaded.digest, rings)
+    decision = decide(asked, snapshot, _parse_time(at), lambda _compact: None)
+    if as_json:
+        typer.echo(orjson.dumps(to_json(asked, decision), option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_explanation(asked, decision)
+    raise typer.Exit(0 if isinstance(decision.verdict, Permit) else 1)
+
+
+def _read_request(file: Path) -> CheckRequest:
+    try:
+        return json_format.Parse(read_text(file), CheckRequest(), ignore_unknown_fields=True)
+    except json_format.ParseError as error:
+        refuse_input(f"{file}: {error}")
+
+
+def _build_request(peer: str, method: str, url: str, headers: list[str] | None) -> CheckRequest:
+    """The request a proxy would send for these flags."""
+    parts = urlsplit(url)
+    if not parts.netloc:
+        refuse_input("give `--request`, or `--url` with a host")
+    _, _, rest = url.partition("://")
+    path = rest.removeprefix(parts.netloc) or "/"
+    check = CheckRequest()
+    check.attributes.source.principal = peer
+    http = check.attributes.request.http
+    http.method, http.host, http.path = method, parts.netloc, path
+    http.headers.update({":method": method, ":authority": parts.netloc, ":path": path})
+    for text in headers or []:
+        name, colon, value = text.partition(":")
+        if not colon:
+            refuse_input(f"`{text}` is not `name: value`")
+        name, value = name.strip().lower(), value.strip()
+        joined = f"{http.headers[name]},{value}" if name in http.headers else value
+        http.headers[name] = joined
+    return check
+
+
+def _read_rings(loaded: Loaded, given: list[str]) -> dict[str, KeyRing]:
+    files = {entry.issuer: entry.keys.file for entry in loaded.service.issuers}
+    for text in given:
+        issuer, equals, file = text.rpartition("=")
+        if not equals or issuer not in files:
+            refuse_input(f"`{text}` is not `ISSUER=FILE` with a configured issuer")
+        files[issuer] = file
+    rings: dict[str, KeyRing] = {}
+    for issuer, source in files.items():
+        if source is None:
+            continue
+        try:
+            octets = Path(source).read_bytes()
+            keys, left_out = parse_jwk_set(octets, loaded.compiled.issuers[issuer].algorithms)
+        except (OSError, JwsError) as error:
+            refuse_input(f"keys of {issuer} in {source}: {error}")
+        for line in left_out:
+            typer.echo(f"keys of {issuer}: left out {line}", err=True)
+        rings[issuer] = freeze_keys(keys, usable_until=float("inf"))
+    return rings
+
+
+def _parse_time(text: str) -> float:
+    if not text:
+        return time.time()
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment: datetime | None = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        refuse_input(f"`{text}` is not RFC 3339 with a zone, nor seconds since 1970")
+    return moment.timestamp()

@@ -1,0 +1,103 @@
+"""A decision told as questions and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from deputize.core.model import AccessRequest, Decision, Denial, Permit
+from deputize.core.reasons import REASONS
+
+QUESTIONS = (
+    ("request", "What is asked?"),
+    ("peer", "Who are you?"),
+    ("token", "Whom do you represent?"),
+    ("delegation", "Show the mandate."),
+    ("policy", "Is it good for this case?"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One question with its answer: `proved`, `refused` or `not reached`."""
+
+    family: str
+    question: str
+    state: str
+    answer: str
+
+
+def answer_questions(asked: AccessRequest, decision: Decision) -> list[Answer]:
+    """The four questions, and the reading of the request before them, with their answers."""
+    found = _proven_texts(asked, decision)
+    answers: list[Answer] = []
+    refused = False
+    for family, question in QUESTIONS:
+        text = found.get(family)
+        if text is not None:
+            answers.append(Answer(family, question, "proved", text))
+        elif refused or isinstance(decision.verdict, Permit):
+            answers.append(Answer(family, question, "not reached", ""))
+        else:
+            refused = True
+            answers.append(Answer(family, question, "refused", decision.verdict.detail))
+    return answers
+
+
+def to_json(asked: AccessRequest, decision: Decision) -> dict[str, object]:
+    """The explanation for programs."""
+    verdict = decision.verdict
+    return {
+        "effect": decision.effect.value,
+        "reason": decision.reason.value,
+        "detail": verdict.detail if isinstance(verdict, Denial) else "",
+        "rule": None if decision.rule is None else str(decision.rule),
+        "questions": [
+            {"question": entry.question, "state": entry.state, "answer": entry.answer}
+            for entry in answer_questions(asked, decision)
+        ],
+        "granted_scopes": sorted(verdict.grant.scopes) if isinstance(verdict, Permit) else [],
+        "needed_scopes": sorted(verdict.needed_scopes) if isinstance(verdict, Denial) else [],
+        "policy_digest": decision.policy_digest,
+    }
+
+
+def print_explanation(asked: AccessRequest, decision: Decision) -> None:
+    """The explanation for people."""
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    marks = {"proved": ("yes", "green"), "refused": ("NO", "bold red"), "not reached": ("-", "dim")}
+    for number, entry in enumerate(answer_questions(asked, decision)):
+        mark, style = marks[entry.state]
+        table.add_row(f"{number}. {entry.question}", Text(mark, style), Text(entry.answer))
+    console = Console()
+    console.print(table)
+    style = "bold green" if isinstance(decision.verdict, Permit) else "bold red"
+    console.print(Text(f"\n{decision.effect.value}: {decision.reason.value}", style))
+    if isinstance(decision.verdict, Denial):
+        info = REASONS[decision.reason]
+        console.print(Text(f"{info.meaning}\nWhat to do: {info.remedy}"))
+
+
+def _proven_texts(asked: AccessRequest, decision: Decision) -> dict[str, str]:
+    proven = decision.proven
+    texts: dict[str, str] = {}
+    if proven.action is not None:
+        texts["request"] = f"{proven.action.method} {proven.action.host}{asked.path}"
+    if proven.peer is not None:
+        texts["peer"] = f"{proven.peer.id} ({proven.peer.assurance.value})"
+    if proven.token is not None:
+        scopes = " ".join(sorted(proven.token.scopes)) or "none"
+        texts["token"] = f"{proven.token.subject} of {proven.token.issuer}, scopes {scopes}"
+    if proven.delegation is not None:
+        chain = " <- ".join(actor.subject for actor in proven.delegation.chain)
+        texts["delegation"] = f"acts: {chain}"
+    if proven.grant is not None:
+        scopes = " ".join(sorted(proven.grant.scopes)) or "none"
+        texts["policy"] = f"rule {proven.grant.rule} grants scopes {scopes}"
+    return texts

@@ -1,0 +1,92 @@
+"""The commands, and how they end: 0 for good, 1 for a refusal, 2 for bad input."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deputize.cli.explain import explain
+from deputize.cli.inputs import load_config, refuse_input
+from deputize.cli.token_inspect import token_commands
+from deputize.config.problems import ConfigError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Decides whether an AI agent may do this, now, on behalf of that person.",
+    epilog="Every command has `--help` with examples; `--install-completion` adds completion.",
+)
+app.command()(explain)
+app.add_typer(token_commands, name="token")
+
+ConfigOption = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        "-c",
+        help="The service configuration (kind ServiceConfig).",
+        envvar="DEPUTIZE_CONFIG",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def serve(
+    config: ConfigOption,
+    log_level: Annotated[
+        str, typer.Option(help="debug, info, warning or error.", envvar="DEPUTIZE_LOG_LEVEL")
+    ] = "info",
+) -> None:
+    """Answer authorization checks until SIGTERM.
+
+    Example: `deputize serve --config /etc/deputize/config.yaml`
+    """
+    if log_level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise typer.BadParameter(f"`{log_level}` is not debug, info, warning or error")
+    logging.basicConfig(
+        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # What libraries say of each request or file event is not for an operator.
+    for library in ("httpx", "uvicorn", "watchfiles"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    from deputize.server.app import App  # noqa: PLC0415 - other commands need no server
+
+    try:
+        service = App(config)
+    except ConfigError as error:
+        refuse_input(str(error))
+    except (OSError, RuntimeError, ValueError, ImportError) as error:
+        refuse_input(f"cannot start: {error}")
+    service.run()
+
+
+@app.command()
+def validate(config: ConfigOption) -> None:
+    """Check the configuration and all policies, and say everything that is wrong.
+
+    Example: `deputize validate --config config.yaml`
+    """
+    loaded = load_config(config)
+    issuers, rules = len(loaded.compiled.issuers), len(loaded.compiled.rules)
+    typer.echo(f"valid: {rules} rules, {issuers} issuers, digest {loaded.digest[:12]}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"deputize {metadata.version('deputize')} (Python {platform.python_version()})")
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""One check, from bytes to bytes: the imperative shell around `core/decide.py`.
+
+Rules of this file:
+- `check` always returns an answer and never raises: whatever goes wrong becomes a refusal.
+- Exactly one audit event and one count per check, whatever the caller does meanwhile.
+- Nothing here decides; what fails after a decision can only turn it into a refusal.
+- The ports this file needs are the Protocols below; `app.py` gives them their adapters.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from deputize.adapters.envoy_request import read_check, unreadable
+from deputize.adapters.envoy_response import LAST_RESORT, ObligationError
+from deputize.core import audit_event
+from deputize.core.audit_event import AuditEvent
+from deputize.core.decide import decide, overrule, refuse
+from deputize.core.model import (
+    AccessRequest,
+    Decision,
+    Denial,
+    KeyWanted,
+    Permit,
+    VerifiedToken,
+)
+from deputize.core.reasons import Reason
+from deputize.core.snapshot import Snapshot
+
+DEADLINE_SHARE = 0.8
+"""Of the caller's remaining time we use this much, so that our answer still arrives."""
+
+_log = logging.getLogger(__name__)
+
+
+class Answers(Protocol):
+    """Writes an answer."""
+
+    def to_response(self, request: AccessRequest, decision: Decision) -> bytes:
+        """Serializes it; raises ObligationError when a duty of the grant cannot be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """What checks are answered under: a snapshot and the answers that belong to it."""
+
+    snapshot: Snapshot
+    answers: Answers
+
+
+class Snapshots(Protocol):
+    """Holds what is in use now."""
+
+    @property
+    def current(self) -> Active | None:
+        """None before the first configuration."""
+
+
+class Keys(Protocol):
+    """Fetches keys again."""
+
+    def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+        """Waits at most `timeout` seconds; does nothing while cooling down."""
+
+
+class Tokens(Protocol):
+    """Remembers verified tokens."""
+
+    def recall(self, compact: str) -> VerifiedToken | None:
+        """The token verified earlier for exactly this text."""
+
+    def remember(self, compact: str, token: VerifiedToken) -> None:
+        """Keeps it, within bounds."""
+
+
+class Audit(Protocol):
+    """Takes audit events."""
+
+    @property
+    def healthy(self) -> bool:
+        """An event offered now would be written."""
+
+    def offer(self, event: AuditEvent) -> bool:
+        """Takes the event without waiting; false when it is lost."""
+
+
+class Metrics(Protocol):
+    """Counts."""
+
+    def count_decision(self, decision: Decision, seconds: float) -> None:
+        """Counts one decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The proxy that asks: its time left in seconds (None for no deadline) and its SPIFFE IDs."""
+
+    remaining: float | None
+    proxies: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Longest time for one check in seconds, and whether a lost audit event refuses."""
+
+    seconds: float
+    audit_required: bool
+
+
+class Checker:
+    """Answers checks. `fallback` writes answers while nothing is in use yet."""
+
+    def __init__(
+        self,
+        *,
+        snapshots: Snapshots,
+        fallback: Answers,
+        keys: Keys,
+        tokens: Tokens,
+        audit: Audit,
+        metrics: Metrics,
+        limits: Limits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._snapshots = snapshots
+        self._fallback = fallback
+        self._keys = keys
+        self._tokens = tokens
+        self._audit = audit
+        self._metrics = metrics
+        self._limits = limits
+        self._clock = clock
+
+    def check(self, octets: bytes, caller: Caller) -> bytes:
+        """Answers one serialized CheckRequest with a serialized CheckResponse."""
+        started = time.monotonic()
+        try:
+            return self._check(octets, caller, started)
+        except Exception:
+            _log.exception("a check failed outside every guard")
+            return LAST_RESORT
+
+    def _check(self, octets: bytes, caller: Caller, started: float) -> bytes:
+        decision_id = secrets.token_hex(16)
+        deadline = started + self._seconds_for(caller)
+        request = unreadable("", decision_id, caller.proxies)
+        answers = self._fallback
+        try:
+            request = read_check(octets, decision_id, caller.proxies)
+            active = self._snapshots.current
+            if active is None:
+                decision = _refuse(decision_id, Reason.SYSTEM_NOT_READY, "no configuration yet")
+            else:
+                answers = active.answers
+                decision = self._decide(request, active.snapshot, deadline)
+        except Exception as error:
+            _log.exception("decision %s failed", decision_id)
+            decision = _refuse(decision_id, Reason.SYSTEM_INTERNAL, type(error).__name__)
+        if decision.reason is Reason.SYSTEM_INTERNAL:
+            _log.error("decision %s: %s", decision_id, decision.verdict)
+        if self._limits.audit_required and not self._audit_is_healthy():
+            decision = _overrule(decision, Reason.SYSTEM_AUDIT_UNAVAILABLE, "the sink fails")
+        if time.monotonic() > deadline:
+            decision = _overrule(decision, Reason.SYSTEM_DEADLINE, "the time ran out")
+        decision, answer = _answer(request, decision, answers)
+        taken = self._record(request, decision, started)
+        if not taken and self._limits.audit_required:
+            decision = _overrule(decision, Reason.SYSTEM_AUDIT_UNAVAILABLE, "the queue is full")
+            decision, answer = _answer(request, decision, answers)
+        self._count(decision, started)
+        return answer
+
+    def _decide(self, request: AccessRequest, snapshot: Snapshot, deadline: float) -> Decision:
+        """Decides; when a key is missing fetches once, within the time, and decides again."""
+        lookups: list[tuple[str, VerifiedToken | None]] = []
+
+        def recall(compact: str) -> VerifiedToken | None:
+            earlier = self._tokens.recall(compact)
+            lookups.append((compact, earlier))
+            return earlier
+
+        decision = decide(request, snapshot, self._now(), recall)
+        verdict = decision.verdict
+        if isinstance(verdict, Denial) and verdict.key_wanted is not None:
+            self._keys.refetch(verdict.key_wanted, deadline - time.monotonic())
+            renewed = self._snapshots.current
+            if renewed is not None and renewed.snapshot is not snapshot:
+                decision = decide(request, renewed.snapshot, self._now(), recall)
+        token = decision.proven.token
+        if token is not None:
+            compact, earlier = lookups[-1]
+            if token is not earlier:
+                self._tokens.remember(compact, token)
+        return decision
+
+    def _seconds_for(self, caller: Caller) -> float:
+        if caller.remaining is None:
+            return self._limits.seconds
+        return min(self._limits.seconds, caller.remaining * DEADLINE_SHARE)
+
+    def _now(self) -> float:
+        now = self._clock()
+        if not math.isfinite(now):
+            raise ValueError("the clock gives no time")
+        return now
+
+    def _audit_is_healthy(self) -> bool:
+        try:
+            return self._audit.healthy is True
+        except Exception:
+            _log.exception("audit log")
+            return False
+
+    def _record(self, request: AccessRequest, decision: Decision, started: float) -> bool:
+        try:
+            duration = int((time.monotonic() - started) * 1e6)
+            taken = self._audit.offer(audit_event.build(request, decision, duration)) is True
+        except Exception:
+            _log.exception("audit event of decision %s", decision.decision_id)
+            taken = False
+        return taken
+
+    def _count(self, decision: Decision, started: float) -> None:
+        try:
+            self._metrics.count_decision(decision, time.monotonic() - started)
+        except Exception:
+            _log.exception("metrics")
+
+
+def _answer(request: AccessRequest, decision: Decision, answers: Answers) -> tuple[Decision, bytes]:
+    """The answer, and the decision it gives: a duty that cannot be done refuses after all."""
+    try:
+        return decision, answers.to_response(request, decision)
+    except ObligationError as error:
+        decision = _overrule(decision, Reason.SYSTEM_OBLIGATION_FAILED, str(error))
+    except Exception as error:
+        _log.exception("answer to decision %s", decision.decision_id)
+        decision = _overrule(decision, Reason.SYSTEM_INTERNAL, type(error).__name__)
+    try:
+        return decision, answers.to_response(request, decision)
+    except Exception:
+        _log.exception("refusal of decision %s", decision.decision_id)
+        return decision, LAST_RESORT
+
+
+def _overrule(decision: Decision, reason: Reason, detail: str) -> Decision:
+    """Turns an allow into a refusal; a refusal keeps its own reason."""
+    if isinstance(decision.verdict, Permit):
+        return overrule(decision, Denial(reason=reason, detail=detail))
+    return decision
+
+
+def _refuse(decision_id: str, reason: Reason, detail: str) -> Decision:
+    return refuse(decision_id, Denial(reason=reason, detail=detail), time.time())

@@ -1,0 +1,152 @@
+"""Configuration files watched; a good change is swapped in whole, a bad one changes nothing.
+
+Rules of this file:
+- Folders are watched, not files: editors and ConfigMap mounts replace files and links.
+- Events only say when to look. What counts is whether the files in use look different.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import watchfiles
+
+from deputize.config.loader import Loaded, load
+from deputize.config.problems import ConfigError, Problem
+
+LOOK_SECONDS = 5.0
+"""Longest time between two looks, for file systems that tell nothing."""
+SETTLE_MILLIS = 100
+"""Changes that come together are taken together."""
+
+_log = logging.getLogger(__name__)
+
+Signature = tuple[tuple[str, int, int, int], ...]
+
+
+class Reloader:
+    """Uses the `first` configuration at once, and loads it again whenever its files change.
+
+    `problems` are those of the last try, empty when it was good.
+    """
+
+    def __init__(
+        self,
+        config_file: Path,
+        first: Loaded,
+        *,
+        on_loaded: Callable[[Loaded], None],
+        on_failed: Callable[[], None],
+        on_look: Callable[[], None],
+    ) -> None:
+        self._config_file = config_file
+        self._on_loaded = on_loaded
+        self._on_failed = on_failed
+        self._on_look = on_look
+        self._stopping = threading.Event()
+        # Empty, so that the first look also sees what changed since `first` was read.
+        self._signature: Signature = ()
+        self.problems: tuple[Problem, ...] = ()
+        self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
+        self._loaded = first
+        self._use(first)
+
+    def start(self) -> None:
+        """Watches from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watches no longer."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Reloads if a file in use looks different, or if the last try failed."""
+        signature = self._settled_signature()
+        if signature == self._signature and not self.problems:
+            return
+        self._signature = signature
+        self._on_look()
+        try:
+            loaded = load(self._config_file)
+        except ConfigError as error:
+            self._fail(error.problems)
+            return
+        self.problems = ()
+        if loaded.digest != self._loaded.digest:
+            self._use(loaded)
+
+    def _settled_signature(self) -> Signature:
+        """How the files look once they have stopped changing: half a file is no policy."""
+        signature = self._sign()
+        while signature != self._signature and not self._stopping.wait(SETTLE_MILLIS / 1000):
+            again = self._sign()
+            if again == signature:
+                break
+            signature = again
+        return signature
+
+    def _sign(self) -> Signature:
+        return sign_files(self._loaded.sources)
+
+    def _use(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._on_loaded(loaded)
+        # What was just built lives long: keep the collector from walking it again and again.
+        gc.collect()
+        gc.freeze()
+
+    def _fail(self, problems: tuple[Problem, ...]) -> None:
+        if problems == self.problems:
+            return
+        self.problems = problems
+        for problem in problems:
+            _log.error("configuration not loaded: %s", problem)
+        self._on_failed()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            folders = self._loaded.folders
+            try:
+                self._watch(folders)
+            except Exception:
+                _log.exception("watching %s", ", ".join(map(str, folders)))
+                self._stopping.wait(1.0)
+                self.look()
+
+    def _watch(self, folders: frozenset[Path]) -> None:
+        """Looks at every event and at least now and then, until other folders are in use."""
+        for _changes in watchfiles.watch(
+            *sorted(folder for folder in folders if folder.is_dir()),
+            watch_filter=None,
+            debounce=SETTLE_MILLIS,
+            step=SETTLE_MILLIS // 2,
+            rust_timeout=int(LOOK_SECONDS * 1000),
+            yield_on_timeout=True,
+            recursive=False,
+            stop_event=self._stopping,
+            raise_interrupt=False,
+        ):
+            self.look()
+            if self._loaded.folders != folders:
+                return
+
+
+def sign_files(sources: tuple[Path, ...]) -> Signature:
+    """How the files look now: name, device-wide number, size and time of change of each."""
+    signature: list[tuple[str, int, int, int]] = []
+    for source in sources:
+        files = sorted(source.iterdir()) if source.is_dir() else [source]
+        for file in files:
+            try:
+                facts = file.stat()
+            except OSError:
+                signature.append((str(file), 0, 0, 0))
+                continue
+            signature.append((str(file), facts.st_ino, facts.st_size, facts.st_mtime_ns))
+    return tuple(signature)
