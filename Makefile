@@ -46,6 +46,7 @@ demo-serve: $(STAMP) ## the same set-up, left running, with commands to try
 	$(BIN)/python -m tests.demo --serve
 
 bench: $(STAMP) ## CPU time per decision: in process and over gRPC, hot and cold
+	@command -v h2load >/dev/null || { apt-get update -qq && apt-get install -y -qq nghttp2-client; }
 	$(BIN)/python -m tests.benchmarks
 
 generate: $(STAMP) ## rebuild stubs, schemas, vectors and reference pages

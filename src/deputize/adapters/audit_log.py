@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,8 @@ import orjson
 
 from deputize.core.audit_event import AuditEvent
 
-MAX_BATCH = 256
+LINGER_SECONDS = 0.005
+"""How long the writer collects events before it writes them together."""
 RETRY_SECONDS = (0.05, 1.0)
 """First and longest pause before a failed write is tried again."""
 
@@ -103,17 +103,20 @@ class AuditLog:
         self._on_written = on_written
         self._on_dropped = on_dropped
         self._on_failure = on_failure
-        self._queue: queue.SimpleQueue[AuditEvent | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._lines: list[bytes] = []
         self._writing = 0
         self._failing = False
+        self._waiting = threading.Event()
         self._closing = threading.Event()
+        self._giving_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
     @property
     def length(self) -> int:
         """Events taken but not yet written."""
-        return self._queue.qsize() + self._writing
+        return len(self._lines) + self._writing
 
     @property
     def healthy(self) -> bool:
@@ -121,48 +124,48 @@ class AuditLog:
         return not self._failing and self._thread.is_alive() and self.length < self._size
 
     def offer(self, event: AuditEvent) -> bool:
-        """Takes the event if there is room; never waits."""
-        if self.length >= self._size or self._closing.is_set():
+        """Takes the event if there is room; never waits for the sink.
+
+        Raises:
+            TypeError: the event cannot be written as JSON.
+        """
+        line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+        with self._lock:
+            taken = self.length < self._size and not self._closing.is_set()
+            if taken:
+                self._lines.append(line)
+        if not taken:
             self._on_dropped()
-            return False
-        self._queue.put(event)
-        return True
+        elif not self._waiting.is_set():
+            self._waiting.set()
+        return taken
 
     def close(self, timeout: float) -> bool:
         """Writes what is queued, for at most `timeout` seconds; true when nothing is left."""
-        self._queue.put(None)
+        with self._lock:
+            self._closing.set()
+        self._waiting.set()
         self._thread.join(timeout)
-        self._closing.set()
+        self._giving_up.set()
         self._thread.join(RETRY_SECONDS[1])
         with contextlib.suppress(OSError):
             self._sink.close()
         return not self._thread.is_alive() and self.length == 0
 
     def _run(self) -> None:
-        last = False
-        while not last:
-            batch, last = self._take()
-            if not batch:
-                continue
-            octets = b"".join(
-                orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE) for event in batch
-            )
-            if not self._write_all(octets):
+        while self._waiting.wait():
+            # Waking up for each event would cost more than writing it.
+            self._closing.wait(LINGER_SECONDS)
+            self._waiting.clear()
+            with self._lock:
+                lines, self._lines = self._lines, []
+                self._writing = len(lines)
+            if not self._write_all(b"".join(lines)):
                 return
             self._writing = 0
-            self._on_written(len(batch))
-
-    def _take(self) -> tuple[list[AuditEvent], bool]:
-        """The next events, at least one unless it was the last, and whether it was the last."""
-        batch: list[AuditEvent] = []
-        event = self._queue.get()
-        while event is not None:
-            batch.append(event)
-            self._writing = len(batch)
-            if len(batch) == MAX_BATCH or self._queue.empty():
-                return batch, False
-            event = self._queue.get()
-        return batch, True
+            self._on_written(len(lines))
+            if self._closing.is_set() and not self._lines:
+                return
 
     def _write_all(self, octets: bytes) -> bool:
         rest = memoryview(octets)
@@ -177,7 +180,7 @@ class AuditLog:
                     _log.error("audit sink failed: %s", error)
                 self._failing = True
                 self._on_failure()
-                if self._closing.wait(pause):
+                if self._giving_up.wait(pause):
                     return False
                 pause = min(2 * pause, RETRY_SECONDS[1])
         return True

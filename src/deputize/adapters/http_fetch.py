@@ -9,9 +9,14 @@ Sources: OpenID Connect Discovery 1.0 sections 4 and 4.3; RFC 8725 section 3.10.
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
+from typing import Any
 
 import httpx
 
@@ -20,6 +25,8 @@ from deputize.core.jws import JwsError, read_json_object
 MAX_DOCUMENT_BYTES = 512 * 1024
 FETCH_SECONDS = 5.0
 """For one document, from connecting to its last byte."""
+
+_HEADERS = {"accept": "application/json", "accept-encoding": "identity"}
 
 
 class FetchError(Exception):
@@ -60,12 +67,13 @@ def fetch(url: str, ca_file: str | None) -> bytes:
             httpx.Client(
                 verify=trust, timeout=FETCH_SECONDS, follow_redirects=False, trust_env=False
             ) as client,
-            client.stream("GET", target, headers={"accept": "application/json"}) as response,
+            _cut_after(FETCH_SECONDS) as trace,
+            client.stream("GET", target, headers=_HEADERS, extensions={"trace": trace}) as response,
         ):
             if response.status_code != httpx.codes.OK:
                 raise FetchError(f"{url} answered {response.status_code}")
             body = bytearray()
-            for chunk in response.iter_bytes(16384):
+            for chunk in response.iter_raw(16384):
                 body += chunk
                 if len(body) > MAX_DOCUMENT_BYTES:
                     raise FetchError(f"{url} is larger than {MAX_DOCUMENT_BYTES} bytes")
@@ -74,6 +82,34 @@ def fetch(url: str, ca_file: str | None) -> bytes:
             return bytes(body)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise FetchError(f"{url}: {type(error).__name__}: {error}") from None
+
+
+@contextmanager
+def _cut_after(seconds: float) -> Iterator[Callable[[str, dict[str, Any]], None]]:
+    """Ends connections that are open for longer: a timeout bounds each read, not their sum.
+
+    Gives the function that has to see what the client does (httpx, extension `trace`).
+    """
+    opened: list[socket.socket] = []
+
+    def trace(event: str, info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            opened.append(info["return_value"].get_extra_info("socket").dup())
+
+    def cut() -> None:
+        for connection in opened:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield trace
+    finally:
+        timer.cancel()
+        for connection in opened:
+            connection.close()
 
 
 def _check_target(url: httpx.URL) -> None:

@@ -78,8 +78,9 @@ class IssuerKeys:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._lock = threading.Condition()
-        self._rounds = 0
-        self._next_refetch = 0.0
+        self._begun = self._ended = 0
+        self._awaited = 0
+        self._next_refetch = self._wait_until = 0.0
         self._thread = threading.Thread(
             target=self._run, name=f"keys {settings.issuer}", daemon=True
         )
@@ -90,19 +91,26 @@ class IssuerKeys:
 
     def stop(self) -> None:
         """Ends the thread at its next pause; nothing is published after this."""
-        self._stopping.set()
+        with self._lock:
+            self._stopping.set()
         self._wake.set()
 
     def refetch(self, timeout: float) -> None:
-        """Fetches again unless cooling down, and waits for it at most `timeout` seconds."""
+        """Fetches again unless cooling down, and waits for it at most `timeout` seconds.
+
+        Others who ask meanwhile wait for the same fetch, none of them longer than the first:
+        a slow source must not hold up all checks again and again.
+        """
         with self._lock:
             now = time.monotonic()
-            if now < self._next_refetch:
-                return
-            self._next_refetch = now + self.settings.cooldown
-            target = self._rounds + 1
-            self._wake.set()
-            self._lock.wait_for(lambda: self._rounds >= target, timeout)
+            if now >= self._next_refetch:
+                self._next_refetch = now + self.settings.cooldown
+                self._wait_until = now + timeout
+                # A fetch that has begun already may have seen the set from before.
+                self._awaited = self._begun + 1
+                self._wake.set()
+            left = min(timeout, self._wait_until - now)
+            self._lock.wait_for(lambda: self._ended >= self._awaited, left)
 
     def poke(self) -> None:
         """Fetches soon: the file may have changed."""
@@ -126,6 +134,17 @@ class IssuerKeys:
             self._wake.clear()
 
     def _fetch_once(self) -> bool:
+        with self._lock:
+            self._begun += 1
+        try:
+            return self._fetch()
+        finally:
+            # After the ring is published: who waits looks for the key at once.
+            with self._lock:
+                self._ended = self._begun
+                self._lock.notify_all()
+
+    def _fetch(self) -> bool:
         try:
             keys, left_out = parse_jwk_set(self._read(), self.settings.algorithms)
         except (FetchError, JwsError) as error:
@@ -135,13 +154,11 @@ class IssuerKeys:
             _log.exception("keys of %s", self.settings.issuer)
             self._failed(type(error).__name__)
             return False
-        finally:
-            with self._lock:
-                self._rounds += 1
-                self._lock.notify_all()
         now = time.time()
-        if not self._stopping.is_set():
-            self._publish(self.settings.issuer, freeze_keys(keys, now + self.settings.stale_after))
+        ring = freeze_keys(keys, now + self.settings.stale_after)
+        with self._lock:
+            if not self._stopping.is_set():
+                self._publish(self.settings.issuer, ring)
         if tuple(left_out) != self.status.left_out:
             for line in left_out:
                 _log.warning("keys of %s: left out %s", self.settings.issuer, line)

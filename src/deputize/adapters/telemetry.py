@@ -43,7 +43,7 @@ _BUCKETS = (
 
 
 # A second series per counter that only says when it began; start times are known otherwise.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library leaves it untyped
 
 
 class Telemetry:

@@ -43,7 +43,7 @@ class Loaded:
     @property
     def folders(self) -> frozenset[Path]:
         """The folders a change can come from."""
-        return frozenset(path if path.is_dir() else path.parent for path in self.sources)
+        return frozenset(path if is_folder(path) else path.parent for path in self.sources)
 
 
 def load(config_file: Path) -> Loaded:
@@ -58,7 +58,11 @@ def load(config_file: Path) -> Loaded:
     config = reading.gather(lambda: validate(ServiceConfig, document))
     policies: Policies = []
     for position, path in enumerate(_policy_paths(document, base)):
-        files = _policy_files(path)
+        try:
+            files = _policy_files(path)
+        except OSError as error:
+            reading.problems.append(Problem(str(path), 0, "", f"{error.strerror}"))
+            continue
         if not files:
             message = f"no policy file (*.yaml, *.yml) in {path}"
             reading.problems.append(document.problem(("spec", "policies", position), message))
@@ -91,6 +95,14 @@ def parse_policies(octets: bytes, file: str) -> Policies:
     if problems:
         raise ConfigError(problems)
     return policies
+
+
+def is_folder(path: Path) -> bool:
+    """False also where nobody can tell: no permission, a name too long."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 @dataclass(slots=True)
@@ -144,7 +156,7 @@ def _policy_paths(document: Document, base: Path) -> list[Path]:
 
 
 def _policy_files(path: Path) -> list[Path]:
-    if not path.is_dir():
+    if not is_folder(path):
         return [path]
     # Names that start with a dot are the folders behind a mounted ConfigMap.
     return sorted(

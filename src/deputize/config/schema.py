@@ -7,6 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
@@ -40,7 +41,7 @@ def _checked(parse: Callable[[str], object]) -> AfterValidator:
 
 
 def _unique(values: list[str]) -> list[str]:
-    repeated = sorted({value for value in values if values.count(value) > 1})
+    repeated = sorted(value for value, count in Counter(values).items() if count > 1)
     if repeated:
         raise ValueError(f"stands twice: {', '.join(repeated)}")
     return values
@@ -57,6 +58,15 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
 HeaderPrefix = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9-]{4,40}$"), AfterValidator(_header_prefix)
+]
+Address = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")
+]
+AddressOrSocket = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(unix:/[!-~]+|([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})$"
+    ),
 ]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2048)]
 ScopeText = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]{1,256}$")]
@@ -104,7 +114,7 @@ class GrpcTls(Model):
 class Grpc(Model):
     """The port proxies ask on."""
 
-    listen: Annotated[list[Text], UniqueTexts, Field(min_length=1)]
+    listen: Annotated[list[AddressOrSocket], UniqueTexts, Field(min_length=1)]
     """Addresses: `host:port`, or `unix:/path` for a Unix socket."""
     threads: Annotated[int, Field(ge=1, le=64)] = 4
     """Threads that decide. More than cores bring nothing but patience with waiting ones."""
@@ -119,7 +129,7 @@ class Grpc(Model):
 class Http(Model):
     """The port for `/healthz`, `/readyz` and `/metrics`."""
 
-    listen: Text = "127.0.0.1:8080"
+    listen: Address = "127.0.0.1:8080"
     """Address `host:port`."""
 
 

@@ -103,6 +103,8 @@ class _Builder:
         if event.tag is not None:
             self._refuse(event, location, "a tag (!) is not allowed")
         if isinstance(event, yaml.ScalarEvent):
+            if "\0" in event.value:
+                self._refuse(event, location, "a NUL character is not allowed")
             return _plain(event.value) if event.implicit[0] else event.value
         if len(location) >= MAX_DEPTH:
             self._refuse(event, location, f"nested deeper than {MAX_DEPTH}")

@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import secrets
@@ -136,6 +137,10 @@ class Checker:
         self._metrics = metrics
         self._limits = limits
         self._clock = clock
+        # Random per process, then counted: a fresh random number for each check would be a
+        # system call, and each of those hands the interpreter to another thread.
+        self._id_prefix = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
 
     def check(self, octets: bytes, caller: Caller) -> bytes:
         """Answers one serialized CheckRequest with a serialized CheckResponse."""
@@ -147,7 +152,7 @@ class Checker:
             return LAST_RESORT
 
     def _check(self, octets: bytes, caller: Caller, started: float) -> bytes:
-        decision_id = secrets.token_hex(16)
+        decision_id = f"{self._id_prefix}{next(self._numbers):016x}"
         deadline = started + self._seconds_for(caller)
         request = unreadable("", decision_id, caller.proxies)
         answers = self._fallback
@@ -156,6 +161,9 @@ class Checker:
             active = self._snapshots.current
             if active is None:
                 decision = _refuse(decision_id, Reason.SYSTEM_NOT_READY, "no configuration yet")
+            elif deadline <= started:
+                # Nobody waits for the answer any more: under load, do not work for it.
+                decision = _refuse(decision_id, Reason.SYSTEM_DEADLINE, "it came too late")
             else:
                 answers = active.answers
                 decision = self._decide(request, active.snapshot, deadline)

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import watchfiles
 
-from deputize.config.loader import Loaded, load
+from deputize.config.loader import Loaded, is_folder, load
 from deputize.config.problems import ConfigError, Problem
 
 LOOK_SECONDS = 5.0
 """Longest time between two looks, for file systems that tell nothing."""
+RETRY_SECONDS = 1.0
+"""Pause after a fault of ours, before looking again."""
 SETTLE_MILLIS = 100
 """Changes that come together are taken together."""
 
@@ -111,18 +113,17 @@ class Reloader:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            folders = self._loaded.folders
             try:
-                self._watch(folders)
-            except Exception:
-                _log.exception("watching %s", ", ".join(map(str, folders)))
-                self._stopping.wait(1.0)
                 self.look()
+                self._watch(self._loaded.folders)
+            except Exception:
+                _log.exception("watching the configuration")
+                self._stopping.wait(RETRY_SECONDS)
 
     def _watch(self, folders: frozenset[Path]) -> None:
         """Looks at every event and at least now and then, until other folders are in use."""
         for _changes in watchfiles.watch(
-            *sorted(folder for folder in folders if folder.is_dir()),
+            *sorted(folder for folder in folders if is_folder(folder)),
             watch_filter=None,
             debounce=SETTLE_MILLIS,
             step=SETTLE_MILLIS // 2,
@@ -141,8 +142,7 @@ def sign_files(sources: tuple[Path, ...]) -> Signature:
     """How the files look now: name, device-wide number, size and time of change of each."""
     signature: list[tuple[str, int, int, int]] = []
     for source in sources:
-        files = sorted(source.iterdir()) if source.is_dir() else [source]
-        for file in files:
+        for file in _files_of(source):
             try:
                 facts = file.stat()
             except OSError:
@@ -150,3 +150,10 @@ def sign_files(sources: tuple[Path, ...]) -> Signature:
                 continue
             signature.append((str(file), facts.st_ino, facts.st_size, facts.st_mtime_ns))
     return tuple(signature)
+
+
+def _files_of(source: Path) -> list[Path]:
+    try:
+        return sorted(source.iterdir()) if is_folder(source) else [source]
+    except OSError:
+        return [source]

@@ -1,0 +1,97 @@
+"""`make bench`: what a decision costs, and whether it still keeps its promises.
+
+Absolute figures depend on the machine; the ratios at the end are taken within this one run.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.in_process import DecideCost, measure_decide
+from tests.benchmarks.load import Cost, measure
+from tests.benchmarks.scenario import ISSUER, RULE_COUNTS, make_check, make_config, write_world
+from tests.harness.issuer import Issuer
+from tests.harness.loopback import free_port
+from tests.harness.service import DeputizeProcess
+
+TRANSPORTS = ("grpcio", "native")
+CHECKS = {"hot": 30000, "cold": 10000}
+CACHE = {"hot": 10000, "cold": 0}
+
+
+def main() -> int:
+    """Measures, prints one table and the promises; 1 when one is broken."""
+    issuer = Issuer(ISSUER)
+    message = make_check(issuer)
+    with tempfile.TemporaryDirectory() as name:
+        folders = {rules: Path(name) / str(rules) for rules in RULE_COUNTS}
+        for rules, folder in folders.items():
+            folder.mkdir()
+            write_world(folder, issuer, rules)
+            config = make_config("grpcio", free_port(), free_port(), 10000)
+            (folder / "deputize.yaml").write_text(yaml.safe_dump(config))
+        configs = {rules: folder / "deputize.yaml" for rules, folder in folders.items()}
+        decided = measure_decide(issuer, message, configs)
+        served = {
+            (transport, kind, rules): _serve(transport, kind, folder, message)
+            for rules, folder in folders.items()
+            for kind in CHECKS
+            for transport in TRANSPORTS
+        }
+    _print_table(decided, served)
+    return _print_promises(decided, served)
+
+
+def _serve(transport: str, kind: str, folder: Path, message: bytes) -> Cost:
+    config = make_config(transport, free_port(), free_port(), CACHE[kind])
+    with DeputizeProcess(config, folder) as service:
+        return measure(service, message, CHECKS[kind], folder)
+
+
+def _print_table(decided: DecideCost, served: dict[tuple[str, str, int], Cost]) -> None:
+    table = Table(title="CPU microseconds per decision", title_justify="left")
+    table.add_column("what")
+    table.add_column("kind")
+    for rules in RULE_COUNTS:
+        table.add_column(f"{rules:,} rules", justify="right")
+    for kind, costs in (("hot", decided.hot), ("cold", decided.cold)):
+        table.add_row("decide, in process", kind, *(f"{costs[r]:.1f}" for r in RULE_COUNTS))
+    for transport in TRANSPORTS:
+        for kind in CHECKS:
+            cells = [served[transport, kind, rules] for rules in RULE_COUNTS]
+            table.add_row(
+                f"check over gRPC, {transport}",
+                kind,
+                *(f"{cost.cpu_micros:.0f} ({cost.per_second:,.0f}/s)" for cost in cells),
+            )
+    table.add_row("one ES256 verification", "", f"{decided.es256:.1f}", "", "")
+    Console(width=110).print(table)
+
+
+def _print_promises(decided: DecideCost, served: dict[tuple[str, str, int], Cost]) -> int:
+    few, many = RULE_COUNTS[0], RULE_COUNTS[-1]
+    worst_share = max(
+        served["native", "hot", rules].cpu_micros / served["grpcio", "hot", rules].cpu_micros
+        for rules in RULE_COUNTS
+    )
+    promises = (
+        ("hot decide, 10,000 rules : 10 rules", decided.hot[many] / decided.hot[few], 1.1),
+        ("hot decide : one ES256 verification", decided.hot[many] / decided.es256, 0.25),
+        ("hot check, native : grpcio (worst of the three)", worst_share, 1 / 3),
+    )
+    broken = 0
+    for name, ratio, bound in promises:
+        kept = ratio <= bound
+        broken += not kept
+        print(f"{'ok   ' if kept else 'BROKEN'} {name}: {ratio:.3f}, at most {bound:.3f}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
