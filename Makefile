@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 	bench generate check-generated lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -35,6 +35,9 @@ types: $(STAMP) ## mypy, strict, over src, tests and scripts
 
 arch: $(STAMP) ## import direction
 	$(BIN)/lint-imports --no-cache
+
+unit property vectors integration fault: $(STAMP) ## one level of the tests
+	$(BIN)/pytest tests/$@
 
 test: lint types arch check-generated ## the one test command: everything CI runs
 	$(BIN)/pytest --cov --cov-report=term

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -72,6 +73,9 @@ def explain(
     rings = _read_rings(loaded, jwks or [])
     asked = read_check(check.SerializeToString(), OFFLINE_ID, None)
     snapshot = build_snapshot(loaded.compiled, loaded.digest, rings)
+    # Which proxy asks belongs to a connection, and offline there is none.
+    peer_rules = replace(snapshot.peer_rules, allowed_proxies=None)
+    snapshot = replace(snapshot, peer_rules=peer_rules)
     decision = decide(asked, snapshot, _parse_time(at), lambda _compact: None)
     if as_json:
         typer.echo(orjson.dumps(to_json(asked, decision), option=orjson.OPT_INDENT_2).decode())

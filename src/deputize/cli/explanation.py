@@ -81,6 +81,8 @@ def print_explanation(asked: AccessRequest, decision: Decision) -> None:
     console.print(Text(f"\n{decision.effect.value}: {decision.reason.value}", style))
     if isinstance(decision.verdict, Denial):
         info = REASONS[decision.reason]
+        if decision.rule is not None:
+            console.print(Text(f"rule: {decision.rule}"))
         console.print(Text(f"{info.meaning}\nWhat to do: {info.remedy}"))
 
 

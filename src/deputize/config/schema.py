@@ -64,9 +64,7 @@ Address = Annotated[
 ]
 AddressOrSocket = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^(unix:/[!-~]+|([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})$"
-    ),
+    StringConstraints(pattern=r"^(unix:/[!-~]+|([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})$"),
 ]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2048)]
 ScopeText = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]{1,256}$")]

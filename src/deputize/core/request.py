@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote_plus
 
 from deputize.core.model import AccessRequest, Action, Denied
 from deputize.core.paths import PathError, parse_path
@@ -36,6 +37,7 @@ _HOST = re.compile(
     r"|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
 _MAX_HOST_BYTES = 260
+_PAIR_END = re.compile(r"[&;]")
 _BEARER = re.compile(r"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 
 
@@ -81,7 +83,8 @@ def read_credential(request: AccessRequest, rules: RequestRules) -> str | None:
         Denied: request.duplicate_credential.
     """
     value = request.headers.get(rules.token_header)
-    if "access_token=" in request.path.partition("?")[2]:
+    query = request.path.partition("?")[2]
+    if query and _names_token(query):
         raise Denied(Reason.REQUEST_DUPLICATE_CREDENTIAL, "a token in the query string")
     if not value:
         return None
@@ -98,6 +101,12 @@ def _read_host(host: str) -> str:
     if match is None:
         raise Denied(Reason.REQUEST_MALFORMED, "host is not a name or address with optional port")
     return match[1].lower()
+
+
+def _names_token(query: str) -> bool:
+    """True when a back end could read the parameter `access_token` (RFC 6750 section 2.3)."""
+    names = (pair.partition("=")[0] for pair in _PAIR_END.split(query))
+    return any(unquote_plus(name).casefold() == "access_token" for name in names)
 
 
 def _check_agreement(headers: Mapping[str, str], request: AccessRequest) -> None:

@@ -9,9 +9,9 @@ Rules of this file:
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
+import random
 import secrets
 import time
 from collections.abc import Callable
@@ -67,7 +67,7 @@ class Keys(Protocol):
     """Fetches keys again."""
 
     def refetch(self, wanted: KeyWanted, timeout: float) -> None:
-        """Waits at most `timeout` seconds; does nothing while cooling down."""
+        """Waits at most `timeout` seconds; fetches nothing while cooling down."""
 
 
 class Tokens(Protocol):
@@ -137,10 +137,9 @@ class Checker:
         self._metrics = metrics
         self._limits = limits
         self._clock = clock
-        # Random per process, then counted: a fresh random number for each check would be a
-        # system call, and each of those hands the interpreter to another thread.
-        self._id_prefix = secrets.token_hex(8)
-        self._numbers = itertools.count(1)
+        # Ids must be unique, not secret. A system call for each would hand the interpreter to
+        # another thread in the middle of a check.
+        self._random = random.Random(secrets.randbits(256))  # noqa: S311 - not secret
 
     def check(self, octets: bytes, caller: Caller) -> bytes:
         """Answers one serialized CheckRequest with a serialized CheckResponse."""
@@ -152,7 +151,7 @@ class Checker:
             return LAST_RESORT
 
     def _check(self, octets: bytes, caller: Caller, started: float) -> bytes:
-        decision_id = f"{self._id_prefix}{next(self._numbers):016x}"
+        decision_id = f"{self._random.getrandbits(128):032x}"
         deadline = started + self._seconds_for(caller)
         request = unreadable("", decision_id, caller.proxies)
         answers = self._fallback
@@ -244,17 +243,25 @@ class Checker:
 def _answer(request: AccessRequest, decision: Decision, answers: Answers) -> tuple[Decision, bytes]:
     """The answer, and the decision it gives: a duty that cannot be done refuses after all."""
     try:
-        return decision, answers.to_response(request, decision)
+        return decision, _write(request, decision, answers)
     except ObligationError as error:
         decision = _overrule(decision, Reason.SYSTEM_OBLIGATION_FAILED, str(error))
     except Exception as error:
         _log.exception("answer to decision %s", decision.decision_id)
         decision = _overrule(decision, Reason.SYSTEM_INTERNAL, type(error).__name__)
     try:
-        return decision, answers.to_response(request, decision)
+        return decision, _write(request, decision, answers)
     except Exception:
         _log.exception("refusal of decision %s", decision.decision_id)
         return decision, LAST_RESORT
+
+
+def _write(request: AccessRequest, decision: Decision, answers: Answers) -> bytes:
+    octets = answers.to_response(request, decision)
+    # To a proxy an empty message is a yes.
+    if type(octets) is not bytes or not octets:
+        raise TypeError("no answer was written")
+    return octets
 
 
 def _overrule(decision: Decision, reason: Reason, detail: str) -> Decision:

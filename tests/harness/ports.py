@@ -1,0 +1,118 @@
+"""A `Checker` whose ports all work; each test replaces the one it is about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from deputize.adapters.envoy_response import Answers, UpstreamRules
+from deputize.core.audit_event import AuditEvent
+from deputize.core.model import Decision, KeyWanted
+from deputize.core.snapshot import Snapshot
+from deputize.server import check
+from deputize.server.check import Active, Caller, Checker, Limits
+from deputize.server.state import TokenMemory
+from tests.harness.check_message import Verdict, make_check, read_answer
+from tests.harness.world import NOW, make_snapshot, shared_issuer
+
+UPSTREAM = UpstreamRules(
+    header_prefix="x-deputize-",
+    token_header="authorization",
+    keep_token=False,
+    forward_header="",
+    remove_headers=(),
+)
+NO_DEADLINE = Caller(remaining=None, proxies=None)
+
+
+@dataclass(slots=True)
+class HeldSnapshots:
+    """What is in use now."""
+
+    current: Active | None
+
+
+@dataclass(slots=True)
+class CountedKeys:
+    """Finds nothing, and remembers what it was asked for."""
+
+    asked: list[tuple[KeyWanted, float]] = field(default_factory=list)
+
+    def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+        self.asked.append((wanted, timeout))
+
+
+@dataclass(slots=True)
+class KeptAudit:
+    """Takes every event."""
+
+    healthy: bool = True
+    events: list[AuditEvent] = field(default_factory=list)
+
+    def offer(self, event: AuditEvent) -> bool:
+        self.events.append(event)
+        return True
+
+
+@dataclass(slots=True)
+class KeptMetrics:
+    """Counts by keeping."""
+
+    decisions: list[Decision] = field(default_factory=list)
+
+    def count_decision(self, decision: Decision, seconds: float) -> None:
+        assert seconds >= 0
+        self.decisions.append(decision)
+
+
+@dataclass(slots=True)
+class Ports:
+    """Everything a `Checker` needs."""
+
+    snapshots: check.Snapshots
+    fallback: check.Answers = field(default_factory=lambda: Answers(UPSTREAM))
+    keys: check.Keys = field(default_factory=CountedKeys)
+    tokens: check.Tokens = field(default_factory=lambda: TokenMemory(10))
+    audit: check.Audit = field(default_factory=KeptAudit)
+    metrics: check.Metrics = field(default_factory=KeptMetrics)
+    limits: Limits = field(default_factory=lambda: Limits(10.0, audit_required=True))
+    clock: Callable[[], float] = lambda: NOW
+
+    def checker(self) -> Checker:
+        return Checker(
+            snapshots=self.snapshots,
+            fallback=self.fallback,
+            keys=self.keys,
+            tokens=self.tokens,
+            audit=self.audit,
+            metrics=self.metrics,
+            limits=self.limits,
+            clock=self.clock,
+        )
+
+    def ask(self, octets: bytes | None = None, caller: Caller = NO_DEADLINE) -> Verdict:
+        """The answer to a check, by default to one that is allowed when every port works."""
+        octets = allowed_check() if octets is None else octets
+        return read_answer(self.checker().check(octets, caller))
+
+    @property
+    def events(self) -> list[AuditEvent]:
+        assert isinstance(self.audit, KeptAudit)
+        return self.audit.events
+
+
+def make_ports(snapshot: Snapshot | None = None) -> Ports:
+    """Ports that all work."""
+    snapshot = snapshot or make_snapshot(shared_issuer())
+    return Ports(HeldSnapshots(Active(snapshot, Answers(UPSTREAM))))
+
+
+def allowed_check() -> bytes:
+    """A check that is allowed at `NOW`."""
+    return make_check(shared_issuer().issue(now=NOW)).SerializeToString()
+
+
+def current_check() -> bytes:
+    """The same for a service that looks at the clock of the machine."""
+    return make_check(shared_issuer().issue(now=time.time())).SerializeToString()

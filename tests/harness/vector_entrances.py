@@ -1,0 +1,174 @@
+"""The ways a request can come to a decision, all in the one world of the vectors.
+
+- `decide_vector`: the core alone.
+- `running_server`: the service's own checker behind its own gRPC port, over either transport.
+- `explain_vector`: the command line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Literal, Protocol
+
+import grpc
+from google.protobuf import json_format
+from typer.testing import CliRunner
+
+from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from deputize.adapters.envoy_request import read_check
+from deputize.adapters.envoy_response import Answers
+from deputize.adapters.telemetry import Telemetry
+from deputize.cli.main import app
+from deputize.config.loader import Loaded, load
+from deputize.core.audit_event import AuditEvent
+from deputize.core.decide import decide
+from deputize.core.keys import KeyRing, freeze_keys, parse_jwk_set
+from deputize.core.model import Decision, KeyWanted
+from deputize.core.snapshot import Snapshot
+from deputize.server.check import Checker, Limits
+from deputize.server.grpc_server import SERVICE, GrpcServer
+from deputize.server.state import State, TokenMemory, build_snapshot, upstream_rules
+from tests.harness.loopback import HOST
+from tests.harness.vector_files import WORLD, Vector
+from tests.harness.world import no_recall
+
+CONFIG_FILE = WORLD / "config.yaml"
+_PATIENCE_SECONDS = 30.0
+
+Transport = Literal["grpcio", "native"]
+
+
+def encode_request(vector: Vector) -> bytes:
+    """The request as a proxy sends it; what deputize never reads is left out."""
+    message = CheckRequest()
+    json_format.ParseDict(dict(vector.request), message, ignore_unknown_fields=True)
+    return message.SerializeToString()
+
+
+def decide_vector(vector: Vector) -> Decision:
+    """The decision of the core."""
+    request = read_check(encode_request(vector), vector.id, None)
+    return decide(request, _snapshot(), vector.now, no_recall)
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What the command printed, and its exit code."""
+
+    exit_code: int
+    output: dict[str, object]
+
+
+def explain_vector(vector: Vector) -> Explained:
+    """The answer of `deputize explain`."""
+    arguments = [
+        *("explain", "--config", str(CONFIG_FILE)),
+        *("--request", "-", "--at", str(vector.now), "--json"),
+    ]
+    result = CliRunner().invoke(app, arguments, input=json.dumps(vector.request))
+    return Explained(result.exit_code, json.loads(result.stdout))
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that shows what it was set to."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(slots=True)
+class AuditList:
+    """An audit log that keeps the events."""
+
+    healthy: bool = True
+    events: list[AuditEvent] = field(default_factory=list)
+
+    def offer(self, event: AuditEvent) -> bool:
+        self.events.append(event)
+        return True
+
+
+class NoRefetch:
+    """Keys that are never fetched again: a vector's world does not change."""
+
+    def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+        """Does nothing."""
+
+
+class Call(Protocol):
+    """A gRPC method over bytes."""
+
+    def __call__(self, request: bytes, timeout: float) -> bytes: ...
+
+
+class VectorServer:
+    """A running server, asked over the network at the time of the vector."""
+
+    def __init__(self, clock: Clock, audit: AuditList, call: Call) -> None:
+        self._clock = clock
+        self._audit = audit
+        self._call = call
+
+    def ask(self, vector: Vector) -> tuple[CheckResponse, list[AuditEvent]]:
+        """The answer, and the audit events this call caused."""
+        self._clock.now = vector.now
+        self._audit.events.clear()
+        octets = self._call(encode_request(vector), timeout=_PATIENCE_SECONDS)
+        return CheckResponse.FromString(octets), list(self._audit.events)
+
+
+@contextmanager
+def running_server(transport: Transport) -> Iterator[VectorServer]:
+    """A server of its own, until the end of the block."""
+    loaded = _loaded()
+    state, clock, audit = State(), Clock(), AuditList()
+    state.use(loaded)
+    for issuer, ring in _rings().items():
+        state.publish_ring(issuer, ring)
+    checker = Checker(
+        snapshots=state,
+        fallback=Answers(upstream_rules(loaded.service)),
+        keys=NoRefetch(),
+        tokens=TokenMemory(loaded.service.token.cache_entries),
+        audit=audit,
+        metrics=Telemetry(transport),
+        limits=Limits(_PATIENCE_SECONDS, audit_required=True),
+        clock=clock,
+    )
+    settings = loaded.service.server.model_copy(update={"transport": transport})
+    server = GrpcServer(settings, checker)
+    server.start()
+    try:
+        with grpc.insecure_channel(f"{HOST}:{server.ports[0]}") as channel:
+            yield VectorServer(clock, audit, channel.unary_unary(f"/{SERVICE}/Check"))
+    finally:
+        server.stop(0)
+
+
+@cache
+def _loaded() -> Loaded:
+    return load(CONFIG_FILE)
+
+
+@cache
+def _rings() -> dict[str, KeyRing]:
+    rings: dict[str, KeyRing] = {}
+    for entry in _loaded().service.issuers:
+        assert entry.keys.file is not None
+        algorithms = _loaded().compiled.issuers[entry.issuer].algorithms
+        keys, _ = parse_jwk_set(Path(entry.keys.file).read_bytes(), algorithms)
+        rings[entry.issuer] = freeze_keys(keys, usable_until=float("inf"))
+    return rings
+
+
+@cache
+def _snapshot() -> Snapshot:
+    return build_snapshot(_loaded().compiled, _loaded().digest, _rings())

@@ -1,0 +1,81 @@
+"""The vectors as files: requests with the decision they must get, as data.
+
+`tests/vectors/README.md` says what is in them; `scripts/generate_vectors.py` writes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deputize.core.model import Effect
+from deputize.core.reasons import Reason
+
+FOLDER = Path(__file__).resolve().parents[1] / "vectors"
+SCHEMA_FILE = FOLDER / "vector.schema.json"
+WORLD = FOLDER / "world"
+FAMILIES = ("request", "peer", "token", "delegation", "policy", "allow")
+"""The folders: the family of the refusal's reason, or `allow`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vector:
+    """One file. `request` is a CheckRequest in the JSON form of protobuf, `now` epoch seconds."""
+
+    id: str
+    title: str
+    source: str
+    importance: str
+    request: Mapping[str, object]
+    now: int
+    effect: Effect
+    reason: Reason
+    rule: str | None
+
+    @property
+    def file(self) -> Path:
+        family = self.reason.family if self.effect is Effect.DENY else "allow"
+        return FOLDER / family / f"{self.id}.json"
+
+
+def vector_files() -> Iterator[Path]:
+    """All files that are there, ordered by name."""
+    for family in FAMILIES:
+        yield from sorted((FOLDER / family).glob("*.json"))
+
+
+def read_vector(file: Path) -> Vector:
+    """The vector in a file; whether it has the right form is for the schema to say."""
+    document = json.loads(file.read_text(encoding="utf-8"))
+    expect = document["expect"]
+    return Vector(
+        id=document["id"],
+        title=document["title"],
+        source=document["source"],
+        importance=document["importance"],
+        request=document["request"],
+        now=document["now"],
+        effect=Effect(expect["effect"]),
+        reason=Reason(expect["reason"]),
+        rule=expect.get("rule"),
+    )
+
+
+def encode_vector(vector: Vector) -> bytes:
+    """The content of its file: plain ASCII, so that no look-alike is invisible."""
+    expect = {"effect": vector.effect.value, "reason": vector.reason.value}
+    if vector.rule is not None:
+        expect["rule"] = vector.rule
+    document = {
+        "$schema": f"../{SCHEMA_FILE.name}",
+        "id": vector.id,
+        "title": vector.title,
+        "source": vector.source,
+        "importance": vector.importance,
+        "request": vector.request,
+        "now": vector.now,
+        "expect": expect,
+    }
+    return (json.dumps(document, indent=2) + "\n").encode("ascii")

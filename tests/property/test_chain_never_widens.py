@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deputize.core.model import Action, Actor, Delegation, Effect
+from deputize.core.policy import Rule
+from tests.harness.issuer import nest_actors
+from tests.harness.strategies import LAW, actions, answer, delegations, policies
+from tests.harness.world import (
+    AGENT,
+    NOW,
+    OTHER_AGENT,
+    decide_now,
+    make_request,
+    make_rule,
+    make_snapshot,
+    shared_issuer,
+)
+
+hops = st.sampled_from([AGENT, OTHER_AGENT, "legacy-bot", "spiffe://partner.example/a", "alice"])
+BOUNDED = [make_rule("a/deep", paths=["/**"], max_depth=3), make_rule("b/one", max_depth=1)]
+
+
+@LAW
+@given(delegations, actions, policies)
+def test_a_rule_that_grants_to_a_longer_chain_grants_to_a_shorter(
+    delegation: Delegation, action: Action, policy: list[Rule]
+) -> None:
+    longer = replace(delegation, chain=(*delegation.chain, Actor("one more", "")))
+    for rule in policy:
+        if answer(longer, action, [rule]).effect is Effect.ALLOW:
+            assert answer(delegation, action, [rule]) == answer(longer, action, [rule])
+
+
+@LAW
+@given(delegations, actions, policies)
+def test_a_call_allowed_to_a_longer_chain_is_allowed_to_a_shorter(
+    delegation: Delegation, action: Action, policy: list[Rule]
+) -> None:
+    longer = replace(delegation, chain=(*delegation.chain, Actor("one more", "")))
+    if answer(longer, action, policy).effect is Effect.ALLOW:
+        assert answer(delegation, action, policy).effect is Effect.ALLOW
+
+
+@LAW
+@given(st.lists(hops, max_size=5), hops, st.sampled_from(["/v1/orders/7", "/v1/stock"]))
+def test_a_hop_in_the_token_never_helps(chain: list[str], hop: str, path: str) -> None:
+    snapshot = make_snapshot(shared_issuer(), rules=BOUNDED)
+
+    def effect(*earlier: str) -> Effect:
+        claims = {"act": nest_actors(AGENT, *earlier)}
+        token = shared_issuer().issue(now=NOW, claims=claims)
+        return decide_now(make_request(token, path=path), snapshot).effect
+
+    if effect(*chain) is Effect.DENY:
+        assert effect(*chain, hop) is Effect.DENY

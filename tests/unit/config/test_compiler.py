@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deputize.config.loader import Loaded, load
+from deputize.core.matching import PathPattern
+from deputize.core.model import RuleRef, Scope, UpstreamFact
+from deputize.core.policy import Rule, RuleEffect
+from deputize.core.spiffe import TrustDomain
+from tests.harness.config_files import (
+    POLICY,
+    SERVICE,
+    Place,
+    changed,
+    line_of,
+    problem_places,
+    write_world,
+)
+
+RULE = POLICY[POLICY.index("    - name: read") :]
+FORBID = """\
+    - name: closed
+      effect: forbid
+      agents: ["spiffe://prod.example.org/**"]
+      onBehalfOf: [{issuer: https://issuer.example, anyone: true}]
+      hosts: ["*"]
+      methods: ["*"]
+      paths: [PATHS]
+"""
+
+
+def compile_policy(folder: Path, old: str = "kind", new: str = "kind") -> Loaded:
+    return load(write_world(folder, policy=changed(POLICY, old, new)))
+
+
+def only_rule(loaded: Loaded) -> Rule:
+    (rule,) = loaded.compiled.rules
+    return rule
+
+
+def policy_places(folder: Path, policy: str) -> list[Place]:
+    return problem_places(write_world(folder, policy=policy))
+
+
+def test_a_rule_becomes_a_rule_of_the_core(tmp_path: Path) -> None:
+    rule = only_rule(compile_policy(tmp_path))
+    assert rule.ref == RuleRef("orders", "read")
+    assert rule.effect is RuleEffect.ALLOW
+    assert rule.hosts == ("orders.example",)
+    assert rule.methods == ("GET",)
+    assert rule.scopes == {Scope("orders:read")}
+    assert rule.max_depth is None
+
+
+def test_a_rule_tells_the_upstream_who_and_under_which_decision_by_default(tmp_path: Path) -> None:
+    facts = only_rule(compile_policy(tmp_path)).upstream_facts
+    assert facts == (UpstreamFact.PRINCIPAL, UpstreamFact.AGENT, UpstreamFact.DECISION_ID)
+
+
+def test_a_rule_may_tell_the_upstream_nothing(tmp_path: Path) -> None:
+    new = "[orders:read]\n      obligations: {upstreamHeaders: []}"
+    assert only_rule(compile_policy(tmp_path, "[orders:read]", new)).upstream_facts == ()
+
+
+def test_the_default_of_written_obligations_is_that_of_none(tmp_path: Path) -> None:
+    plain = only_rule(compile_policy(tmp_path)).upstream_facts
+    new = "[orders:read]\n      obligations: {}"
+    assert only_rule(compile_policy(tmp_path, "[orders:read]", new)).upstream_facts == plain
+
+
+def test_a_rule_may_bound_the_chain(tmp_path: Path) -> None:
+    new = "[orders:read]\n      chain: {maxDepth: 2}"
+    assert only_rule(compile_policy(tmp_path, "[orders:read]", new)).max_depth == 2
+
+
+@pytest.mark.parametrize(
+    ("paths", "covered"),
+    [
+        ('"/admin"', {("admin",), ("admin", "")}),
+        ('"/admin/"', {("admin",), ("admin", "")}),
+        ('"/admin", "/admin/"', {("admin",), ("admin", "")}),
+        ('"/"', {("",)}),
+    ],
+)
+def test_a_forbid_covers_the_path_with_and_without_a_slash_at_its_end(
+    tmp_path: Path, paths: str, covered: set[tuple[str, ...]]
+) -> None:
+    policy = POLICY.replace(RULE, FORBID.replace("PATHS", paths))
+    rule = only_rule(load(write_world(tmp_path, policy=policy)))
+    assert {path.segments for path in rule.paths} == covered
+
+
+def test_an_allow_covers_only_the_path_as_written(tmp_path: Path) -> None:
+    (path,) = only_rule(compile_policy(tmp_path)).paths
+    assert isinstance(path, PathPattern)
+    assert path.text == "/v1/orders/{id}"
+
+
+def test_service_settings_reach_the_core(tmp_path: Path) -> None:
+    more = "  token: {header: x-mandate}\n  delegation: {maxChainDepth: 2}\n  audit:"
+    text = changed(SERVICE, "  audit:", more)
+    compiled = load(write_world(tmp_path, service=text)).compiled
+    assert compiled.request_rules.token_header == "x-mandate"
+    assert compiled.chain_rules.max_depth == 2
+    assert compiled.peer_rules.trust_domains == {TrustDomain("prod.example.org")}
+    assert compiled.peer_rules.allowed_proxies is None
+    assert compiled.issuers["https://issuer.example"].audiences == {"orders"}
+
+
+def test_allowed_callers_reach_the_core(tmp_path: Path) -> None:
+    tls = (
+        "{certificateFile: c, privateKeyFile: k, clientCaFile: a, allowedCallers: ['spiffe://a/b']}"
+    )
+    text = changed(SERVICE, "    http:", f"      tls: {tls}\n    http:")
+    compiled = load(write_world(tmp_path, service=text)).compiled
+    assert compiled.peer_rules.allowed_proxies == frozenset({"spiffe://a/b"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("[orders]", "[invoices]", False),
+        ("[ES256]", "[ES256, RS256]", False),
+        ("  audit:", "  token: {clockSkewSeconds: 5}\n  audit:", False),
+        ("file: jwks.json", "file: other.json", True),
+    ],
+)
+def test_the_digest_of_an_issuer_names_how_its_tokens_are_checked(
+    tmp_path: Path, old: str, new: str, *, same: bool
+) -> None:
+    def digest(folder: str, service: str) -> str:
+        issuers = load(write_world(tmp_path / folder, service=service)).compiled.issuers
+        return issuers["https://issuer.example"].digest
+
+    assert (digest("a", SERVICE) == digest("b", changed(SERVICE, old, new))) is same
+
+
+def test_an_issuer_that_is_not_configured_is_refused(tmp_path: Path) -> None:
+    policy = changed(POLICY, "https://issuer.example", "https://issuer.example/")
+    assert policy_places(tmp_path, policy) == [
+        ("orders.yaml", line_of(policy, "issuer.example/"), "spec.rules[0].onBehalfOf[0].issuer")
+    ]
+
+
+def test_a_foreign_trust_domain_is_refused(tmp_path: Path) -> None:
+    policy = changed(POLICY, "spiffe://prod.example.org", "spiffe://test.example.org")
+    assert policy_places(tmp_path, policy) == [
+        ("orders.yaml", line_of(policy, "spiffe://test"), "spec.rules[0].agents[0]")
+    ]
+
+
+def test_a_rule_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    policy = POLICY + RULE
+    ((file, line, pointer),) = policy_places(tmp_path, policy)
+    assert (file, pointer) == ("orders.yaml", "spec.rules[1].name")
+    assert line == POLICY.count("\n") + 1
+
+
+def test_a_policy_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    config_file = write_world(tmp_path)
+    (tmp_path / "policies" / "z.yaml").write_text(POLICY)
+    assert problem_places(config_file) == [
+        ("z.yaml", line_of(POLICY, "name: orders"), "metadata.name")
+    ]
+
+
+def test_an_issuer_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    block = SERVICE[SERVICE.index("    - issuer:") : SERVICE.index("  policies:")]
+    text = changed(SERVICE, block, block + block)
+    ((file, line, pointer),) = problem_places(write_world(tmp_path, service=text))
+    assert (file, pointer) == ("deputize.yaml", "spec.issuers[1].issuer")
+    assert line == line_of(text, block) + block.count("\n")
+
+
+def test_the_native_transport_has_no_tls(tmp_path: Path) -> None:
+    tls = "      tls: {certificateFile: c, privateKeyFile: k}\n    transport: native\n    http:"
+    text = changed(SERVICE, "    http:", tls)
+    assert problem_places(write_world(tmp_path, service=text)) == [
+        ("deputize.yaml", line_of(text, "tls:"), "spec.server.grpc.tls")
+    ]
+
+
+def test_the_native_transport_goes_without_tls(tmp_path: Path) -> None:
+    text = changed(SERVICE, "    http:", "    transport: native\n    http:")
+    assert load(write_world(tmp_path, service=text)).service.server.transport == "native"

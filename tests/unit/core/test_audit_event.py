@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from deputize.core.audit_event import MAX_TEXT, SCHEMA_VERSION, AuditEvent, build, format_time
+from deputize.core.model import AccessRequest
+from tests.harness.world import (
+    AGENT,
+    HOST,
+    ISSUER_URL,
+    NOW,
+    OTHER_AGENT,
+    decide_now,
+    make_request,
+    make_snapshot,
+    make_svid,
+    shared_issuer,
+)
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def event_of(request: AccessRequest) -> AuditEvent:
+    return build(request, decide_now(request, make_snapshot(shared_issuer())), 42)
+
+
+def issue() -> str:
+    return shared_issuer().issue(
+        now=NOW, chain=[OTHER_AGENT], scope="orders:read x", claims={"jti": "token-1"}
+    )
+
+
+def test_an_allowed_call() -> None:
+    token = issue()
+    headers = {"x-request-id": "r-1", "traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+    request = make_request(
+        token, path="/v1/orders/7?q=secret", headers=headers, certificate=make_svid()
+    )
+    assert event_of(request) == {
+        "schema_version": SCHEMA_VERSION,
+        "decision_id": "decision-1",
+        "time": "2027-01-15T08:00:00.000000+00:00",
+        "effect": "allow",
+        "reason": "policy.allowed",
+        "detail": "",
+        "rule": "orders/read",
+        "policy_digest": "digest of the configuration",
+        "peer": {"spiffe_id": AGENT, "assurance": "certificate-checked"},
+        "asserted_principal": AGENT,
+        "principal": {"issuer": ISSUER_URL, "subject": "alice"},
+        "agent": AGENT,
+        "chain": [{"subject": AGENT, "issuer": ""}, {"subject": OTHER_AGENT, "issuer": ""}],
+        "token": {
+            "id": "token-1",
+            "sha256": hashlib.sha256(token.encode()).hexdigest(),
+            "client_id": AGENT,
+            "expires_at": NOW + 300,
+        },
+        "scopes": {"token": ["orders:read", "x"], "granted": ["orders:read"]},
+        "http": {"method": "GET", "host": HOST, "path": "/v1/orders/7"},
+        "request_id": "r-1",
+        "trace_id": TRACE,
+        "duration_us": 42,
+    }
+
+
+def test_a_refused_call_shows_what_was_proven() -> None:
+    event = event_of(make_request(issue(), path="/v1/orders/secret"))
+    assert (event["effect"], event["reason"], event["rule"]) == (
+        "deny",
+        "policy.forbidden",
+        "guard/secret",
+    )
+    assert event["detail"]
+    assert event["agent"] == AGENT
+    assert event["scopes"] == {"token": ["orders:read", "x"], "granted": []}
+
+
+def test_what_is_not_known_is_null() -> None:
+    event = event_of(make_request(peer=""))
+    unknown = ("rule", "peer", "principal", "agent", "chain", "token", "scopes")
+    assert [name for name, value in event.items() if value is None] == sorted(
+        unknown, key=list(event).index
+    )
+
+
+def test_every_event_has_the_same_members() -> None:
+    for request in (make_request(issue()), make_request(), make_request(defect="x", peer="")):
+        assert event_of(request).keys() == AuditEvent.__annotations__.keys()
+
+
+def test_long_texts_of_a_caller_are_cut() -> None:
+    long = "x" * (MAX_TEXT * 2)
+    event = event_of(
+        make_request(
+            method=long, host=long, path=f"/{long}", peer=long, headers={"x-request-id": long}
+        )
+    )
+    http = event["http"]
+    texts = (http["method"], http["host"], http["path"], event["asserted_principal"])
+    assert [len(text) for text in (*texts, event["request_id"])] == [MAX_TEXT] * 5
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    ["", TRACE, f"00-{TRACE}-b7ad6b7169203331", f"00-{TRACE.upper()}-b7ad6b7169203331-01",
+     f"00-{TRACE}-b7ad6b7169203331-01\n", f"00-{TRACE}-b7ad6b7169203331-01,00", "00-x-y-01"],
+)  # fmt: skip
+def test_a_trace_context_that_cannot_be_read_is_left_empty(traceparent: str) -> None:
+    assert event_of(make_request(headers={"traceparent": traceparent}))["trace_id"] == ""
+
+
+def test_no_credential_and_no_header_value_is_written() -> None:
+    token = issue()
+    headers = {"cookie": "session=hidden", "x-api-key": "hidden"}
+    for request in (make_request(token, headers=headers), make_request(f"{token}x")):
+        text = json.dumps(event_of(request))
+        assert not any(part in text for part in (*token.split("."), "hidden"))
+
+
+def test_time_is_rfc_3339_in_utc() -> None:
+    assert format_time(0.25) == "1970-01-01T00:00:00.250000+00:00"

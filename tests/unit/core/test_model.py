@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from deputize.core.model import Decision, Denial, Denied, Effect, Permit, Proven, RuleRef
+from deputize.core.reasons import Reason
+from tests.harness.world import (
+    DEFAULT_RULES,
+    NOW,
+    decide_now,
+    make_request,
+    make_snapshot,
+    shared_issuer,
+)
+
+
+def allowed() -> Decision:
+    issuer = shared_issuer()
+    return decide_now(make_request(issuer.issue(now=NOW)), make_snapshot(issuer))
+
+
+def denied(denial: Denial) -> Decision:
+    return Decision("d", denial, Proven(), "digest", NOW)
+
+
+def test_a_permit_allows() -> None:
+    decision = allowed()
+    assert isinstance(decision.verdict, Permit)
+    assert (decision.effect, decision.reason) == (Effect.ALLOW, Reason.POLICY_ALLOWED)
+    assert str(decision.rule) == "orders/read"
+
+
+def test_a_denial_denies() -> None:
+    rule = RuleRef("guard", "secret")
+    decision = denied(Denial(reason=Reason.POLICY_FORBIDDEN, detail="", rule=rule))
+    assert (decision.effect, decision.reason) == (Effect.DENY, Reason.POLICY_FORBIDDEN)
+    assert decision.rule == rule
+
+
+def test_a_denial_cannot_carry_the_reason_of_an_allow() -> None:
+    with pytest.raises(TypeError):
+        Denial(reason=Reason.POLICY_ALLOWED, detail="")
+    with pytest.raises(TypeError):
+        Denied(Reason.POLICY_ALLOWED, "")
+
+
+@pytest.mark.parametrize("value", [allowed(), DEFAULT_RULES[0], RuleRef("a", "b")])
+def test_values_do_not_change(value: Decision) -> None:
+    for field in dataclasses.fields(value):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, field.name, None)

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import pytest
+
+from deputize.core.model import Action
+from deputize.core.reasons import Reason
+from deputize.core.request import OVERRIDE_HEADERS, RequestRules, read_action, read_credential
+from tests.harness.characters import CHARACTERS, DIGITS, LOWER, UPPER, places
+from tests.harness.expect import refused
+from tests.harness.world import make_request
+
+BEARER = RequestRules("authorization")
+OWN_HEADER = RequestRules("x-delegation-token")
+
+HOST_EDGE = frozenset(UPPER + LOWER + DIGITS + "_")
+HOST_INSIDE = HOST_EDGE | frozenset("-.")
+
+
+def test_a_request_has_one_reading() -> None:
+    request = make_request(method="POST", host="Orders.Example:8443", path="/v1/orders/a%20b?x=1")
+    assert read_action(request) == Action("POST", "orders.example", ("v1", "orders", "a b"))
+
+
+def test_a_check_that_cannot_be_read_is_refused() -> None:
+    with refused(Reason.REQUEST_MALFORMED):
+        read_action(make_request(defect="no attributes"))
+
+
+def test_a_connection_without_http_is_refused() -> None:
+    with refused(Reason.REQUEST_NOT_HTTP):
+        read_action(make_request(is_http=False))
+
+
+@pytest.mark.parametrize("path", ["/v1/../admin", "", "http://evil/admin", "*"])
+def test_a_path_with_more_than_one_reading_is_refused(path: str) -> None:
+    with refused(Reason.REQUEST_AMBIGUOUS_PATH):
+        read_action(make_request(path=path))
+
+
+@pytest.mark.parametrize("name", OVERRIDE_HEADERS)
+@pytest.mark.parametrize("value", ["DELETE", ""])
+def test_a_header_that_replaces_method_or_url_is_refused(name: str, value: str) -> None:
+    with refused(Reason.REQUEST_OVERRIDE_HEADER):
+        read_action(make_request(headers={name: value}))
+
+
+@pytest.mark.parametrize(
+    "name", ["x-forwarded-host", "x-forwarded-uri", "x-forwarded-proto", "x-envoy-original-path"]
+)
+def test_forwarding_headers_are_never_read(name: str) -> None:
+    assert read_action(make_request(headers={name: "/admin"})) == read_action(make_request())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "M-SEARCH", "A", "A" * 32])
+def test_a_method_is_an_upper_case_token(method: str) -> None:
+    assert read_action(make_request(method=method)).method == method
+
+
+@pytest.mark.parametrize("method", ["", "get", "Get", "GET ", " GET", "GET\n", "-GET", "A" * 33])
+def test_any_other_method_is_refused(method: str) -> None:
+    with refused(Reason.REQUEST_MALFORMED):
+        read_action(make_request(method=method))
+
+
+def test_a_method_has_exactly_these_characters() -> None:
+    for char in CHARACTERS:
+        request = make_request(method=f"G{char}T")
+        if char in UPPER + "-":
+            read_action(request)
+        else:
+            with refused(Reason.REQUEST_MALFORMED):
+                read_action(request)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("orders.example", "orders.example"),
+        ("ORDERS.Example", "orders.example"),
+        ("orders.example:443", "orders.example"),
+        ("orders.example:80", "orders.example"),
+        ("localhost", "localhost"),
+        ("my_service.ns", "my_service.ns"),
+        ("10.0.0.1:8080", "10.0.0.1"),
+        ("[::1]", "[::1]"),
+        ("[2001:DB8::A]:8443", "[2001:db8::a]"),
+        ("a-b.example", "a-b.example"),
+    ],
+)
+def test_a_host_is_read_in_lower_case_without_port(sent: str, read: str) -> None:
+    assert read_action(make_request(host=sent)).host == read
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        ":443",
+        "orders.example:",
+        "orders.example:http",
+        "orders.example:123456",
+        "orders.example:80:80",
+        "orders.example.",
+        ".orders.example",
+        "orders..example",
+        "-orders.example",
+        "orders-.example",
+        "orders.example ",
+        " orders.example",
+        "orders.example\n",
+        "user@orders.example",
+        "orders.example/admin",
+        "orders.example,evil.example",
+        "*.example",
+        "*",
+        "[::1",
+        "::1",
+        "[fe80::1%25eth0]",
+        "[orders.example]",
+        "ordErs.ex%61mple",
+        "a" * 261,
+    ],
+)
+def test_any_other_host_is_refused(host: str) -> None:
+    with refused(Reason.REQUEST_MALFORMED):
+        read_action(make_request(host=host))
+
+
+def test_a_host_has_exactly_these_characters() -> None:
+    for char in CHARACTERS:
+        for text, good in zip(places(char), (HOST_EDGE, HOST_INSIDE, HOST_EDGE), strict=True):
+            request = make_request(host=f"x.{text}.y")
+            if char in good:
+                read_action(request)
+            else:
+                with refused(Reason.REQUEST_MALFORMED):
+                    read_action(request)
+
+
+@pytest.mark.parametrize("name", [":authority", ":path", ":method", "host"])
+def test_two_places_must_say_the_same(name: str) -> None:
+    request = make_request()
+    said = {":path": request.path, ":method": request.method}.get(name, request.host)
+    read_action(make_request(headers={name: said}))
+    with refused(Reason.REQUEST_MALFORMED):
+        read_action(make_request(headers={name: f"{said}x"}))
+
+
+@pytest.mark.parametrize("value", ["Bearer abc", "bearer abc", "BEARER abc", "Bearer    abc"])
+def test_the_scheme_has_any_case(value: str) -> None:
+    assert read_credential(make_request(headers={"authorization": value}), BEARER) == "abc"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "Bearer", "Bearer ", "Bearer   ", "Basic YTpi", "DPoP abc", "abc", "Bearerabc",
+     "Bearer\tabc", " Bearer abc", "Bearer\u00a0abc", "Token abc", "Be\u0430rer abc"],
+)  # fmt: skip
+def test_without_a_bearer_token_there_is_no_credential(value: str) -> None:
+    assert read_credential(make_request(headers={"authorization": value}), BEARER) is None
+
+
+def test_without_the_header_there_is_no_credential() -> None:
+    assert read_credential(make_request(), BEARER) is None
+
+
+@pytest.mark.parametrize(
+    "value", ["Bearer a,Bearer b", "Bearer a, Bearer a", "Bearer a,", ",", "Basic YTpi,Bearer a"]
+)
+def test_two_credentials_are_refused(value: str) -> None:
+    with refused(Reason.REQUEST_DUPLICATE_CREDENTIAL):
+        read_credential(make_request(headers={"authorization": value}), BEARER)
+
+
+@pytest.mark.parametrize("token", [None, "abc"])
+@pytest.mark.parametrize("query", ["access_token=abc", "x=1&access_token=abc", "access_token="])
+def test_a_token_in_the_query_is_refused(token: str | None, query: str) -> None:
+    with refused(Reason.REQUEST_DUPLICATE_CREDENTIAL):
+        read_credential(make_request(token, path=f"/v1/orders/7?{query}"), BEARER)
+
+
+def test_another_header_holds_the_bare_token() -> None:
+    request = make_request("not this", headers={"x-delegation-token": "abc"})
+    assert read_credential(request, OWN_HEADER) == "abc"
+
+
+def test_another_header_is_not_taken_apart() -> None:
+    request = make_request(headers={"x-delegation-token": "Bearer abc"})
+    assert read_credential(request, OWN_HEADER) == "Bearer abc"
+
+
+def test_with_another_header_configured_authorization_is_no_credential() -> None:
+    assert read_credential(make_request("abc"), OWN_HEADER) is None
