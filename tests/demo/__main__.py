@@ -17,6 +17,7 @@ from tests.demo.serve import serve
 from tests.demo.show import make_console, show_events, show_introduction, show_story, show_verdict
 from tests.demo.stage import Stage, set_stage
 from tests.demo.story import STORY
+from tests.harness.processes import ProcessError
 
 
 def main() -> int:
@@ -31,7 +32,11 @@ def main() -> int:
     with ExitStack() as running:
         folder = running.enter_context(tempfile.TemporaryDirectory(prefix="deputize-demo-"))
         with console.status("Starting Envoy, deputize, an issuer and the orders API ..."):
-            stage = running.enter_context(set_stage(Path(folder), arguments.transport))
+            try:
+                stage = running.enter_context(set_stage(Path(folder), arguments.transport))
+            except ProcessError as error:
+                console.print(str(error), markup=False)
+                return 1
         if arguments.serve:
             serve(console, stage)
             return 0
@@ -43,10 +48,12 @@ def _tell(console: Console, stage: Stage) -> int:
     stolen = [each for each in outcomes if each.reason == Reason.DELEGATION_ACTOR_MISMATCH]
     show_events(console, (outcomes[0], *stolen[:1]))
     # Only when deputize has ended is every event written that will ever be.
-    stage.deputize.stop()
+    exit_code = stage.deputize.stop()
     wrong = [outcome for outcome in outcomes if outcome.faults]
     faults = [f"{outcome.scene.title}: {fault}" for outcome in wrong for fault in outcome.faults]
     faults += total_faults(outcomes, stage)
+    if exit_code:
+        faults.append(f"deputize ended with code {exit_code}")
     summary = (
         f"{len(outcomes) - len(wrong)} of {len(outcomes)} calls as expected; "
         f"{len(stage.deputize.audit_events())} audit events; "

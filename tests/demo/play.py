@@ -39,7 +39,7 @@ class Outcome:
         checks = self._faults_of_allow if self.scene.principal else self._faults_of_refusal
         return [
             *_compare("status", self.answer.status, self.scene.status),
-            *_compare("audited reason", self.reason, self.scene.reason),
+            *_compare("audited reason", self.reason, self.scene.reason.value),
             *_compare("audited path", self.event.get("http", {}).get("path"), self._path),
             *checks(),
         ]
@@ -69,7 +69,7 @@ class Outcome:
         return [
             *_compare("requests at the upstream", len(self.arrivals), 0),
             *_compare("problem members", set(problem), _PROBLEM_MEMBERS),
-            *_compare("problem reason", problem.get("reason"), self.scene.reason),
+            *_compare("problem reason", problem.get("reason"), self.scene.reason.value),
             *_compare("problem status", problem.get("status"), self.scene.status),
             *_compare("problem decision id", problem.get("decision_id"), self.decision_id),
             *(

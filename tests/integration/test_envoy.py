@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,11 +15,14 @@ from deputize.core.reasons import Reason
 from tests.demo.cast import AGENTS, HOST
 from tests.demo.play import identity, play
 from tests.demo.scene import ALICE, PLACE, READ, Scene
+from tests.demo.serve import calls, write_token
 from tests.demo.stage import Stage, set_stage
 from tests.demo.story import SCENES
 from tests.demo.tokens import WRITE_SCOPE, TokenMaker, token
 from tests.harness.calls import Answer, Call, Client
 from tests.harness.envoy_proxy import EnvoyProxy
+from tests.harness.grpc_client import SERVICE, open_channel
+from tests.harness.grpc_serving import TRANSPORTS
 from tests.harness.loopback import HOST as LOOPBACK
 
 MEGABYTE = 1024 * 1024
@@ -36,7 +41,7 @@ RPC_RULE = f"""
 """
 
 
-@pytest.fixture(scope="module", params=["grpcio", "native"])
+@pytest.fixture(scope="module", params=TRANSPORTS)
 def stage(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:
@@ -75,7 +80,7 @@ def call_rpc(stage: Stage, agent: str, tokens: tuple[TokenMaker, ...]) -> grpc.S
     headers = stage.with_tokens(READ, tokens).headers
     metadata = tuple((name.lower(), value) for name, value in headers)
     address = f"{LOOPBACK}:{stage.proxy.port}"
-    with grpc.secure_channel(address, credentials, options) as channel:
+    with open_channel(address, credentials, options) as channel:
         get_order: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(ORDER)
         try:
             get_order(b"", metadata=metadata, timeout=15)
@@ -218,7 +223,7 @@ def test_the_access_log_tells_of_an_allow(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("service", "status"),
-    [("", 200), ("envoy.service.auth.v3.Authorization", 200), ("somebody.Else", 403)],
+    [("", 200), (SERVICE, 200), ("somebody.Else", 403)],
 )
 def test_health_checks_know_two_names(stage: Stage, service: str, status: int) -> None:
     options = replace(stage.proxy.options, health_service=service)
@@ -231,6 +236,17 @@ def test_answers_pass_the_proxys_own_validation(stage: Stage) -> None:
     strict = replace(stage, proxy=stage.open_proxy("strict", options))
     assert send(strict).status == 200
     assert send(strict, tokens=()).problem["reason"] == Reason.TOKEN_MISSING
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_commands_the_demo_prints(stage: Stage) -> None:
+    write_token(stage)
+    shell = ["/bin/sh", "-c"]
+    answers = [
+        subprocess.check_output([*shell, command], text=True)  # noqa: S603 - our own commands
+        for _title, command in calls(stage)
+    ]
+    assert [answer.split()[1] for answer in answers] == ["200", "403", "401"]
 
 
 def _metadata(proxy: EnvoyProxy, decision_id: str) -> dict[str, object]:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.demo.scene import ALICE, READ
 from tests.demo.stage import Stage, set_stage
+from tests.harness.grpc_serving import TRANSPORTS
 from tests.harness.polling import wait_until
 from tests.harness.service_config import with_own_ports
 
@@ -19,7 +20,7 @@ DRAIN_SECONDS = 3
 """Envoy asks for health every 0.2 s here, and holds back changes of health for up to 1 s."""
 
 
-@pytest.fixture(params=["grpcio", "native"])
+@pytest.fixture(params=TRANSPORTS)
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     with set_stage(tmp_path, request.param) as running:
         yield running

@@ -5,6 +5,7 @@ It is told over both transports, and with TCP as well as a Unix socket between E
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from tests.demo.play import Outcome, play, total_faults
 from tests.demo.scene import Scene
 from tests.demo.stage import Stage, set_stage
 from tests.demo.story import SCENES
+from tests.harness.grpc_serving import TRANSPORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Told:
 
 @pytest.fixture(
     scope="module",
-    params=[("grpcio", "tcp"), ("native", "tcp"), ("grpcio", "unix"), ("native", "unix")],
+    params=itertools.product(TRANSPORTS, ("tcp", "unix")),
     ids="-".join,
 )
 def told(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -93,16 +95,19 @@ def _read_request(file: Path) -> CheckRequest:
 
 def _build_request(peer: str, method: str, url: str, headers: list[str] | None) -> CheckRequest:
     """The request a proxy would send for these flags."""
-    parts = urlsplit(url)
-    if not parts.netloc:
+    try:
+        host = urlsplit(url).netloc
+    except ValueError as error:
+        refuse_input(f"`{url}`: {error}")
+    if not host:
         refuse_input("give `--request`, or `--url` with a host")
     _, _, rest = url.partition("://")
-    path = rest.removeprefix(parts.netloc) or "/"
+    path = rest.removeprefix(host) or "/"
     check = CheckRequest()
     check.attributes.source.principal = peer
     http = check.attributes.request.http
-    http.method, http.host, http.path = method, parts.netloc, path
-    http.headers.update({":method": method, ":authority": parts.netloc, ":path": path})
+    http.method, http.host, http.path = method, host, path
+    http.headers.update({":method": method, ":authority": host, ":path": path})
     for text in headers or []:
         name, colon, value = text.partition(":")
         if not colon:
@@ -138,10 +143,10 @@ def _read_rings(loaded: Loaded, given: list[str]) -> dict[str, KeyRing]:
 def _parse_time(text: str) -> float:
     if not text:
         return time.time()
-    try:
-        return float(text)
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        seconds = float(text)
+        if math.isfinite(seconds):
+            return seconds
     try:
         moment: datetime | None = datetime.fromisoformat(text)
     except ValueError:

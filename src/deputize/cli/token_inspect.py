@@ -62,7 +62,10 @@ def inspect(
 
 def _show(name: str, value: Json) -> str:
     if name in {"exp", "iat", "nbf"} and isinstance(value, int | float):
-        return f"{value} ({format_time(value)})"
+        try:
+            return f"{value} ({format_time(value)})"
+        except (ValueError, OverflowError, OSError):
+            return f"{value} (no date)"
     return value if isinstance(value, str) else json.dumps(value)
 
 

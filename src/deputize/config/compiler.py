@@ -143,6 +143,20 @@ def _check_service(service: ServiceSpec, document: Document) -> list[Problem]:
                 "transport `native` has no TLS; use `grpcio`, or a Unix socket or loopback",
             )
         )
+    if server.transport == "native" and len(server.grpc.listen) > 1:
+        problems.append(
+            document.problem(
+                ("spec", "server", "grpc", "listen"),
+                "transport `native` listens on one address; use `grpcio` for more",
+            )
+        )
+    if server.transport == "native" and len(server.grpc.listen) > 1:
+        problems.append(
+            document.problem(
+                ("spec", "server", "grpc", "listen", 1),
+                "transport `native` listens on one address only",
+            )
+        )
     seen: set[str] = set()
     for position, entry in enumerate(service.issuers):
         if entry.issuer in seen:

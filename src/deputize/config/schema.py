@@ -135,7 +135,9 @@ class Drain(Model):
     """What happens between SIGTERM and exit."""
 
     delay_seconds: Annotated[int, Field(ge=0, le=300)] = 5
-    """Seconds to go on serving, but reported as not ready, so that proxies turn away first."""
+    """Seconds to go on serving, but reported as not ready, so that proxies turn away first.
+    Keep it above the proxy's health check interval plus one second: Envoy collects changes of
+    health for that long."""
     grace_seconds: Annotated[int, Field(ge=1, le=300)] = 10
     """Seconds that running checks then have to finish."""
 

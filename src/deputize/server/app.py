@@ -81,8 +81,9 @@ class App:
         self.start()
         listen = ", ".join(self._first.server.grpc.listen)
         _log.info("serving checks on %s, health and metrics on port %d", listen, self.http.port)
-        while not self._stopping.wait(POLL_SECONDS):
+        while not self._stopping.is_set():
             self.grpc.set_serving(serving=not self.readiness().waiting_for)
+            self._stopping.wait(POLL_SECONDS)
         self.drain()
 
     def drain(self) -> None:

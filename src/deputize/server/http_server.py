@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 START_SECONDS = 10.0
+MAX_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class HttpServer:
                 timeout_keep_alive=5,
             )
         )
-        self._socket = socket.create_server((host.strip("[]"), int(port)), family=_family(host))
+        self._socket = socket.create_server((host.strip("[]"), _port(port)), family=_family(host))
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
@@ -93,3 +94,10 @@ class HttpServer:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= MAX_PORT:
+        raise ValueError(f"{number} is not a port")
+    return number

@@ -72,16 +72,16 @@ class Reloader:
         signature = self._settled_signature()
         if signature == self._signature and not self.problems:
             return
-        self._signature = signature
         self._on_look()
         try:
             loaded = load(self._config_file)
+            if loaded.digest != self._loaded.digest:
+                self._use(loaded)
+            self.problems = ()
         except ConfigError as error:
             self._fail(error.problems)
-            return
-        self.problems = ()
-        if loaded.digest != self._loaded.digest:
-            self._use(loaded)
+        # Only now: after a fault of ours the same files are to be tried again.
+        self._signature = signature
 
     def _settled_signature(self) -> Signature:
         """How the files look once they have stopped changing: half a file is no policy."""
@@ -97,8 +97,8 @@ class Reloader:
         return sign_files(self._loaded.sources)
 
     def _use(self, loaded: Loaded) -> None:
-        self._loaded = loaded
         self._on_loaded(loaded)
+        self._loaded = loaded
         # What was just built lives long: keep the collector from walking it again and again.
         gc.collect()
         gc.freeze()

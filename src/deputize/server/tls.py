@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -82,7 +83,10 @@ def server_credentials(settings: GrpcTls) -> grpc.ServerCredentials:
 
 def _check_pair(certificate: bytes, key: bytes) -> None:
     leaf = x509.load_pem_x509_certificates(certificate)[0]
-    private = load_pem_private_key(key, password=None)
+    try:
+        private = load_pem_private_key(key, password=None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"private key: {error}") from None
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if leaf.public_key().public_bytes(*form) != private.public_key().public_bytes(*form):
         raise ValueError("certificate and private key do not belong together")

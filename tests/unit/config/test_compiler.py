@@ -182,6 +182,13 @@ def test_the_native_transport_has_no_tls(tmp_path: Path) -> None:
     ]
 
 
+def test_the_native_transport_has_one_address(tmp_path: Path) -> None:
+    text = changed(SERVICE, '["127.0.0.1:0"]', '["127.0.0.1:0", "unix:/a"]\n    transport: native')
+    assert problem_places(write_world(tmp_path, service=text)) == [
+        ("deputize.yaml", line_of(text, "unix:"), "spec.server.grpc.listen")
+    ]
+
+
 def test_the_native_transport_goes_without_tls(tmp_path: Path) -> None:
     text = changed(SERVICE, "    http:", "    transport: native\n    http:")
     assert load(write_world(tmp_path, service=text)).service.server.transport == "native"

@@ -1,0 +1,113 @@
+"""`validate`, `version`, `token inspect`: what they print and how they end."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from deputize.cli.main import app
+from tests.harness.config_files import POLICY, SERVICE, changed, line_of, write_world
+from tests.harness.issuer import Issuer
+from tests.harness.world import AGENT, ISSUER_URL, NOW, OTHER_AGENT
+
+
+def run(*arguments: str | Path, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+
+
+def test_a_good_configuration_is_valid(tmp_path: Path) -> None:
+    result = run("validate", "--config", write_world(tmp_path))
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_a_bad_configuration_ends_with_2_and_names_every_place(tmp_path: Path) -> None:
+    service = changed(SERVICE, "[ES256]", "[HS256]")
+    policy = changed(POLICY, "[GET]", "[get]")
+    config_file = write_world(tmp_path, service=service, policy=policy)
+    result = run("validate", "--config", config_file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{config_file}:{line_of(service, 'HS256')}: spec.issuers[0]" in result.stderr
+    policy_file = tmp_path / "policies" / "orders.yaml"
+    assert f"{policy_file}:{line_of(policy, '[get]')}: spec.rules[0]" in result.stderr
+
+
+def test_a_missing_configuration_ends_with_2(tmp_path: Path) -> None:
+    assert run("validate", "--config", tmp_path / "nowhere.yaml").exit_code == 2
+
+
+def test_the_configuration_may_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPUTIZE_CONFIG", str(write_world(tmp_path)))
+    assert run("validate").exit_code == 0
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    result = run("version")
+    assert result.exit_code == 0
+    assert metadata.version("deputize") in result.stdout
+
+
+def test_without_a_command_there_is_help() -> None:
+    assert "validate" in run().output
+
+
+def test_an_unknown_command_ends_with_2() -> None:
+    assert run("validat").exit_code == 2
+
+
+@pytest.fixture
+def token() -> str:
+    return Issuer(ISSUER_URL).issue(now=NOW, agent=AGENT, chain=[OTHER_AGENT], subject="alice")
+
+
+def test_a_token_is_shown_without_being_believed(token: str, tmp_path: Path) -> None:
+    file = tmp_path / "token.txt"
+    file.write_text(f"{token}\n")
+    result = run("token", "inspect", file, "--json")
+    assert result.exit_code == 0
+    shown = json.loads(result.stdout)
+    assert shown["verified"] is False
+    assert shown["header"] == {"alg": "ES256", "kid": "k1", "typ": "at+jwt"}
+    assert shown["claims"]["sub"] == "alice"
+    assert shown["claims"]["act"] == {"sub": AGENT, "act": {"sub": OTHER_AGENT}}
+
+
+def test_a_token_may_come_from_standard_input(token: str) -> None:
+    assert run("token", "inspect", "-", "--json", stdin=token).exit_code == 0
+
+
+def test_a_token_shown_to_people_names_the_chain(token: str) -> None:
+    result = run("token", "inspect", "-", stdin=token)
+    assert result.exit_code == 0
+    assert "alice" in result.stdout
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "a.b.c", "e30.e30.", "{}", "\x00"])
+def test_what_is_no_token_ends_with_2(text: str) -> None:
+    result = run("token", "inspect", "-", stdin=text)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_a_token_that_is_not_shown_is_not_in_the_error(token: str) -> None:
+    assert token[:40] not in run("token", "inspect", "-", stdin=f"{token}.more").output
+
+
+def test_a_missing_token_file_ends_with_2(tmp_path: Path) -> None:
+    assert run("token", "inspect", tmp_path / "nowhere").exit_code == 2
+
+
+def test_a_file_that_is_not_text_ends_with_2(tmp_path: Path) -> None:
+    file = tmp_path / "token.bin"
+    file.write_bytes(b"\xff\xfe")
+    assert run("token", "inspect", file).exit_code == 2
+
+
+@pytest.mark.parametrize("claims", [{"act": "x"}, {"act": {"act": [1]}}, {"exp": 1e300}])
+def test_a_strange_token_is_shown_all_the_same(claims: dict[str, object]) -> None:
+    token = Issuer(ISSUER_URL).issue(now=NOW, claims=claims)
+    assert run("token", "inspect", "-", stdin=token).exit_code == 0

@@ -1,0 +1,185 @@
+"""`explain` decides as the service does, and tells why."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+from typer.testing import CliRunner, Result
+
+from deputize.cli.main import app
+from deputize.core.reasons import Reason
+from tests.harness.check_message import make_check
+from tests.harness.config_files import SERVICE, changed, write_world
+from tests.harness.issuer import Issuer
+from tests.harness.world import AGENT, HOST, ISSUER_URL, NOW, OTHER_AGENT
+
+URL = f"https://{HOST}/v1/orders/7"
+
+
+class World:
+    """Configuration, issuer and token as files."""
+
+    def __init__(self, folder: Path, service: str = SERVICE) -> None:
+        self.issuer = Issuer(ISSUER_URL)
+        self.folder = folder
+        self.config_file = write_world(folder, service=service, issuer=self.issuer)
+        self.token = self.issuer.issue(now=NOW)
+        self.token_file = folder / "token.txt"
+        self.token_file.write_text(self.token)
+
+    def explain(self, *arguments: str | Path, stdin: str | None = None) -> Result:
+        command = ["explain", "--config", self.config_file, *arguments]
+        return CliRunner().invoke(app, [str(each) for each in command], input=stdin)
+
+    def ask(self, *arguments: str | Path, peer: str = AGENT, url: str = URL) -> Result:
+        """By flags, at the time of the token, for programs."""
+        given = ["--peer", peer, "--url", url, "--at", str(NOW), "--json"]
+        return self.explain(*given, "--token", self.token_file, *arguments)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def told(result: Result) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+def test_an_allowed_call_ends_with_0(world: World) -> None:
+    result = world.ask()
+    assert result.exit_code == 0
+    answer = told(result)
+    assert (answer["effect"], answer["reason"]) == ("allow", Reason.POLICY_ALLOWED)
+    assert answer["rule"] == "orders/read"
+    assert answer["granted_scopes"] == ["orders:read"]
+    assert [entry["state"] for entry in answer["questions"]] == ["proved"] * 5
+
+
+def test_a_refused_call_ends_with_1_and_shows_how_far_it_came(world: World) -> None:
+    result = world.ask(peer=OTHER_AGENT)
+    assert result.exit_code == 1
+    answer = told(result)
+    assert (answer["effect"], answer["reason"]) == ("deny", Reason.DELEGATION_ACTOR_MISMATCH)
+    states = [entry["state"] for entry in answer["questions"]]
+    assert states == ["proved", "proved", "proved", "refused", "not reached"]
+
+
+def test_the_members_are_the_same_for_allow_and_deny(world: World) -> None:
+    members = {
+        "effect", "reason", "detail", "rule", "questions", "granted_scopes", "needed_scopes",
+        "policy_digest",
+    }  # fmt: skip
+    assert set(told(world.ask())) == members
+    assert set(told(world.ask(peer=""))) == members
+
+
+@pytest.mark.parametrize(
+    ("peer", "path", "reason"),
+    [
+        (AGENT, "/v1/orders/7", Reason.POLICY_ALLOWED),
+        (AGENT, "/v1/orders/7?x=1", Reason.POLICY_ALLOWED),
+        (AGENT, "/v1/orders/../7", Reason.REQUEST_AMBIGUOUS_PATH),
+        (AGENT, "/other", Reason.POLICY_NO_MATCH),
+        ("", "/v1/orders/7", Reason.PEER_MISSING),
+        ("CN=x", "/v1/orders/7", Reason.PEER_MALFORMED),
+    ],
+)
+def test_flags_and_a_request_file_give_the_same_answer(
+    world: World, peer: str, path: str, reason: Reason
+) -> None:
+    check = make_check(world.token, peer=peer, path=path)
+    file = world.folder / "check.json"
+    file.write_text(json_format.MessageToJson(check))
+    by_file = world.explain("--request", file, "--at", str(NOW), "--json")
+    by_flags = world.ask(peer=peer, url=f"https://{HOST}{path}")
+    assert told(by_file) == told(by_flags)
+    assert by_file.exit_code == by_flags.exit_code
+    assert told(by_file)["reason"] == reason
+
+
+def test_a_request_may_come_from_standard_input(world: World) -> None:
+    text = json_format.MessageToJson(make_check(world.token))
+    result = world.explain("--request", "-", "--at", str(NOW), "--json", stdin=text)
+    assert told(result)["effect"] == "allow"
+
+
+def test_repeated_headers_are_joined_as_a_proxy_does_it(world: World) -> None:
+    result = world.ask("--header", "X-Mandate: a", "--header", "Authorization: Bearer x")
+    assert told(result)["effect"] == "allow"
+    headers = ["--header", f"authorization: Bearer {world.token}"]
+    plain = ["--peer", AGENT, "--url", URL, "--at", str(NOW), "--json"]
+    assert told(world.explain(*plain, *headers))["effect"] == "allow"
+    twice = world.explain(*plain, *headers, *headers)
+    assert told(twice)["reason"] == Reason.REQUEST_DUPLICATE_CREDENTIAL
+
+
+def test_a_token_header_of_its_own_gets_the_bare_token(tmp_path: Path) -> None:
+    service = changed(SERVICE, "  audit:", "  token: {header: x-mandate}\n  audit:")
+    assert told(World(tmp_path, service).ask())["effect"] == "allow"
+
+
+@pytest.mark.parametrize("at", [str(NOW), datetime.fromtimestamp(NOW, UTC).isoformat()])
+def test_a_time_may_be_a_number_or_a_date(world: World, at: str) -> None:
+    assert told(world.ask("--at", at))["effect"] == "allow"
+
+
+def test_the_default_time_is_now(world: World) -> None:
+    arguments = ["--peer", AGENT, "--url", URL, "--json"]
+    result = world.explain(*arguments, "--token", world.token_file)
+    assert told(result)["reason"] == Reason.TOKEN_NOT_YET_VALID
+
+
+def test_keys_of_an_issuer_without_a_file_can_be_given(tmp_path: Path) -> None:
+    service = changed(SERVICE, "file: jwks.json", "url: https://issuer.example/jwks.json")
+    world = World(tmp_path, service)
+    assert told(world.ask())["reason"] == Reason.SYSTEM_KEYS_UNAVAILABLE
+    keys = f"{ISSUER_URL}={tmp_path / 'jwks.json'}"
+    assert told(world.ask("--jwks", keys))["effect"] == "allow"
+
+
+def test_people_are_told_the_same(world: World) -> None:
+    arguments = ["--peer", AGENT, "--url", URL, "--at", str(NOW)]
+    result = world.explain(*arguments, "--token", world.token_file)
+    assert result.exit_code == 0
+    assert "policy.allowed" in result.stdout
+    assert world.token not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--url", ""],
+        ["--url", "/v1/orders"],
+        ["--url", "https://[::1"],
+        ["--header", "no colon"],
+        ["--at", "yesterday"],
+        ["--at", "2026-01-01T00:00:00"],
+        ["--at", "nan"],
+        ["--token", "nowhere.txt"],
+        ["--request", "nowhere.json"],
+        ["--jwks", "nowhere.json"],
+        ["--jwks", "https://other.example=jwks.json"],
+        ["--jwks", f"{ISSUER_URL}=nowhere.json"],
+        ["--unknown"],
+    ],
+)
+def test_bad_input_ends_with_2(world: World, arguments: list[str]) -> None:
+    result = world.ask(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", '{"attributes": 7}', "\x00"])
+def test_a_request_that_is_no_check_ends_with_2(world: World, text: str) -> None:
+    assert world.explain("--request", "-", "--json", stdin=text).exit_code == 2
+
+
+def test_a_key_file_that_is_no_key_set_ends_with_2(world: World) -> None:
+    (world.folder / "jwks.json").write_text("[]")
+    assert world.ask().exit_code == 2
