@@ -76,11 +76,15 @@ VECTORS = (
         _claims("iat-future", "issued just beyond the tolerated skew", iat=NOW + _SKEW + 1),
     ),
     *group(
+        Reason.TOKEN_MALFORMED,
+        "RFC 7519 sections 4.1.4 and 4.1.6",
+        _claims("lifetime-negative", "it ended before it began", iat=NOW + 5, exp=NOW - 5),
+    ),
+    *group(
         Reason.TOKEN_LIFETIME_TOO_LONG,
         "own; `maxLifetimeSeconds` of an issuer",
         _claims("lifetime-too-long", "a second more than allowed", exp=NOW + 3601),
         _claims("lifetime-forever", "no end in sight", exp=2**53),
-        _claims("lifetime-negative", "it ended before it began", iat=NOW + 5, exp=NOW - 5),
         (
             "lifetime-of-other-issuer",
             "longer than this issuer may, though another might",

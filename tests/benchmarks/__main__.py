@@ -89,7 +89,8 @@ def _print_promises(decided: DecideCost, served: dict[tuple[str, str, int], Cost
     for name, ratio, bound in promises:
         kept = ratio <= bound
         broken += not kept
-        print(f"{'ok   ' if kept else 'BROKEN'} {name}: {ratio:.3f}, at most {bound:.3f}")
+        mark = "kept  " if kept else "BROKEN"
+        sys.stdout.write(f"{mark} {name}: {ratio:.3f}, at most {bound:.3f}\n")
     return 1 if broken else 0
 
 

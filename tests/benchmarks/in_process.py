@@ -11,7 +11,7 @@ from deputize.adapters.envoy_request import read_check
 from deputize.config.loader import load
 from deputize.core.decide import decide
 from deputize.core.jws import read_unverified_jws
-from deputize.core.keys import freeze_keys, parse_jwk_set, verify_signature
+from deputize.core.keys import Algorithm, freeze_keys, parse_jwk_set, verify_signature
 from deputize.core.model import Permit, VerifiedToken
 from deputize.server.state import build_snapshot
 from tests.harness.issuer import Issuer
@@ -72,8 +72,6 @@ def _decisions(
 def _verification(issuer: Issuer, message: bytes) -> Callable[[], object]:
     compact = read_check(message, "bench", None).headers["authorization"].removeprefix("Bearer ")
     jws = read_unverified_jws(compact)
-    from deputize.core.keys import Algorithm  # noqa: PLC0415
-
     keys, _ = parse_jwk_set(issuer.jwks(), (Algorithm.ES256,))
     key = keys[jws.header.key_id]
     return lambda: verify_signature(key, jws.signing_input, jws.signature)

@@ -63,7 +63,11 @@ def make_config(transport: str, port: int, http_port: int, cache_entries: int) -
 def make_check(issuer: Issuer) -> bytes:
     """A check as Envoy sends it for an ordinary call: 23 headers, about 2 kB."""
     token = issuer.issue(
-        agent=AGENT, chain=[PLANNER], scope="orders:read orders:write", now=time.time(), lifetime=3000
+        agent=AGENT,
+        chain=[PLANNER],
+        scope="orders:read orders:write",
+        now=time.time(),
+        lifetime=3000,
     )
     check = CheckRequest()
     check.attributes.source.principal = AGENT
@@ -93,7 +97,9 @@ def _rule(number: int) -> dict[str, Any]:
     return {
         "name": f"rule-{number}",
         "effect": "allow",
-        "agents": [AGENT if first else f"spiffe://prod.example.org/ns/agents/sa/a{number % AGENTS}"],
+        "agents": [
+            AGENT if first else f"spiffe://prod.example.org/ns/agents/sa/a{number % AGENTS}"
+        ],
         "onBehalfOf": [{"issuer": ISSUER, "anyone": True}],
         "hosts": [HOST if number % HOSTS == 0 else f"host-{number % HOSTS}.example"],
         "methods": ["GET"],

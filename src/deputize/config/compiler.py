@@ -146,13 +146,6 @@ def _check_service(service: ServiceSpec, document: Document) -> list[Problem]:
     if server.transport == "native" and len(server.grpc.listen) > 1:
         problems.append(
             document.problem(
-                ("spec", "server", "grpc", "listen"),
-                "transport `native` listens on one address; use `grpcio` for more",
-            )
-        )
-    if server.transport == "native" and len(server.grpc.listen) > 1:
-        problems.append(
-            document.problem(
                 ("spec", "server", "grpc", "listen", 1),
                 "transport `native` listens on one address only",
             )

@@ -141,10 +141,14 @@ class _Reading:
 
     def policies(self, file: Path) -> Policies:
         try:
-            return parse_policies(self.read(file), str(file))
+            policies = parse_policies(self.read(file), str(file))
         except ConfigError as error:
             self.problems += error.problems
             return []
+        if not policies:
+            # Most likely a file that is just being written.
+            self.problems.append(Problem(str(file), 0, "", "no policy in this file"))
+        return policies
 
 
 def _policy_paths(document: Document, base: Path) -> list[Path]:

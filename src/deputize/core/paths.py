@@ -5,7 +5,7 @@ differently is refused; nothing is rewritten, because the upstream gets the raw 
 
 Rules of this file:
 - A path is split at `/` before anything is decoded, and each segment is decoded exactly once.
-- Escapes are allowed only for characters that need one: `%61` for `a` has a second spelling.
+- Unreserved characters are never escaped: `%61` for `a` would be a second spelling.
 - The query is never read, but may hold only printable ASCII.
 
 Sources: RFC 3986 sections 2.3, 3.3 and 6.2; Envoy `api/envoy/extensions/filters/network/

@@ -12,7 +12,7 @@ token in the query); Envoy `source/extensions/filters/common/ext_authz/check_req
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -37,6 +37,7 @@ _HOST = re.compile(
     r"|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
 _MAX_HOST_BYTES = 260
+_NAME_FILLER = re.compile(r"[^a-z0-9]")
 _PAIR_END = re.compile(r"[&;]")
 _BEARER = re.compile(r"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 
@@ -60,9 +61,7 @@ def read_action(request: AccessRequest) -> Action:
     if not request.is_http:
         raise Denied(Reason.REQUEST_NOT_HTTP, "no HTTP attributes in the check")
     headers = request.headers
-    for name in OVERRIDE_HEADERS:
-        if name in headers:
-            raise Denied(Reason.REQUEST_OVERRIDE_HEADER, f"header {name}")
+    _check_overrides(headers)
     if not _METHOD.fullmatch(request.method):
         raise Denied(Reason.REQUEST_MALFORMED, "method is not an upper-case token")
     _check_agreement(headers, request)
@@ -101,6 +100,16 @@ def _read_host(host: str) -> str:
     if match is None:
         raise Denied(Reason.REQUEST_MALFORMED, "host is not a name or address with optional port")
     return match[1].lower()
+
+
+def _check_overrides(headers: Mapping[str, str]) -> None:
+    names: Iterable[str] = headers
+    if not "".join(headers).replace("-", "").replace(":", "").isalnum():
+        # CGI and its heirs read every other character in a name as a hyphen.
+        names = [_NAME_FILLER.sub("-", name) for name in headers]
+    for name in OVERRIDE_HEADERS:
+        if name in names:
+            raise Denied(Reason.REQUEST_OVERRIDE_HEADER, f"header {name}, or one read like it")
 
 
 def _names_token(query: str) -> bool:

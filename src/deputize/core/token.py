@@ -191,7 +191,9 @@ def _check_times(token: VerifiedToken, trusted: TrustedIssuer, now: float) -> No
     if not token.issued_at <= now + skew:
         raise Denied(Reason.TOKEN_NOT_YET_VALID, "iat lies in the future")
     lifetime = token.expires_at - token.issued_at
-    if not 0 < lifetime <= trusted.max_lifetime:
+    if not lifetime > 0:
+        raise Denied(Reason.TOKEN_MALFORMED, "exp is not after iat")
+    if not lifetime <= trusted.max_lifetime:
         raise Denied(Reason.TOKEN_LIFETIME_TOO_LONG, f"exp - iat is {lifetime:.0f} s")
 
 

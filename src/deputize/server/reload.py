@@ -73,15 +73,25 @@ class Reloader:
         if signature == self._signature and not self.problems:
             return
         self._on_look()
-        try:
-            loaded = load(self._config_file)
-            if loaded.digest != self._loaded.digest:
-                self._use(loaded)
+        result = self._load()
+        while self._sign() != signature and not self._stopping.is_set():
+            # They changed while they were read, so what was read may never have been there.
+            signature = self._settled_signature()
+            result = self._load()
+        if isinstance(result, ConfigError):
+            self._fail(result.problems)
+        else:
+            if result.digest != self._loaded.digest:
+                self._use(result)
             self.problems = ()
-        except ConfigError as error:
-            self._fail(error.problems)
         # Only now: after a fault of ours the same files are to be tried again.
         self._signature = signature
+
+    def _load(self) -> Loaded | ConfigError:
+        try:
+            return load(self._config_file)
+        except ConfigError as error:
+            return error
 
     def _settled_signature(self) -> Signature:
         """How the files look once they have stopped changing: half a file is no policy."""

@@ -298,6 +298,25 @@ def test_a_hanging_source_does_not_delay_another(endpoint: Endpoint, rings: Ring
         assert slow.status.fetched_at is None
 
 
+def test_keys_are_found_by_discovery() -> None:
+    issuer, published = Issuer(ISSUER_URL), Rings()
+    url = ""
+
+    def both_documents() -> bytes:
+        return json.dumps(
+            {"issuer": url, "jwks_uri": f"{url}/keys", **json.loads(issuer.jwks())}
+        ).encode()
+
+    with running_jwks_endpoint(both_documents) as endpoint_url:
+        url = endpoint_url.removesuffix("/jwks.json")
+        settings = replace(SETTINGS, issuer=url, discovery=True)
+        keys = IssuerKeys(settings, lambda _issuer, ring: published.published.append(ring))
+        keys.start()
+        wait(lambda: published.key_ids == {"k1"})
+        keys.stop()
+        keys._thread.join(SECONDS)
+
+
 def test_a_url_that_may_not_be_fetched_is_reported(rings: Rings) -> None:
     settings = replace(SETTINGS, url="http://192.0.2.1/jwks.json")
     with running(settings, rings) as keys:

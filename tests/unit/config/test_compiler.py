@@ -185,7 +185,7 @@ def test_the_native_transport_has_no_tls(tmp_path: Path) -> None:
 def test_the_native_transport_has_one_address(tmp_path: Path) -> None:
     text = changed(SERVICE, '["127.0.0.1:0"]', '["127.0.0.1:0", "unix:/a"]\n    transport: native')
     assert problem_places(write_world(tmp_path, service=text)) == [
-        ("deputize.yaml", line_of(text, "unix:"), "spec.server.grpc.listen")
+        ("deputize.yaml", line_of(text, "unix:"), "spec.server.grpc.listen[1]")
     ]
 
 

@@ -63,6 +63,11 @@ def test_a_folder_without_policies_is_refused(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n"])
+def test_a_file_without_a_policy_is_refused(tmp_path: Path, text: str) -> None:
+    assert problem_places(write_world(tmp_path, policy=text)) == [("orders.yaml", 0, "")]
+
+
 def test_the_files_behind_a_mounted_config_map_are_read_once(tmp_path: Path) -> None:
     config_file = write_world(tmp_path)
     policies = tmp_path / "policies"

@@ -50,7 +50,7 @@ def test_an_agent_pattern(pattern: str, agent: str, is_match: bool) -> None:  # 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "*", "**", "spiffe://td", "spiffe://td/", "spiffe://*/a", "spiffe://**", "spiffe://*",
+    ["", "*", "**", "td/*", "spiffe://td", "spiffe://td/", "spiffe://*/a", "spiffe://**", "spiffe://*",
      "spiffe://td/a*", "spiffe://td/*a", "spiffe://td/a/**/b", "spiffe://td/**/**",
      "spiffe://td/***", "spiffe://td/a//*", "spiffe://td/*/", "spiffe://td/../*", "spiffe://TD/*",
      "https://td/*", "spiffe://td/a b/*", "spiffe://t*d/a", "spiffe://td/a/*\n"],

@@ -44,6 +44,17 @@ def test_a_header_that_replaces_method_or_url_is_refused(name: str, value: str) 
         read_action(make_request(headers={name: value}))
 
 
+@pytest.mark.parametrize("name", ["x_original_url", "x-http_method-override", "x.rewrite.url"])
+def test_so_is_one_that_a_back_end_reads_like_it(name: str) -> None:
+    with refused(Reason.REQUEST_OVERRIDE_HEADER):
+        read_action(make_request(headers={name: "/admin"}))
+
+
+@pytest.mark.parametrize("name", ["x_request_id", "original_url", "x-original-url-list"])
+def test_other_names_are_not_mistaken_for_one(name: str) -> None:
+    assert read_action(make_request(headers={name: "/admin"})) == read_action(make_request())
+
+
 @pytest.mark.parametrize(
     "name", ["x-forwarded-host", "x-forwarded-uri", "x-forwarded-proto", "x-envoy-original-path"]
 )
@@ -173,7 +184,17 @@ def test_two_credentials_are_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "abc"])
-@pytest.mark.parametrize("query", ["access_token=abc", "x=1&access_token=abc", "access_token="])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "access_token=abc",
+        "x=1&access_token=abc",
+        "access_token=",
+        "access%5Ftoken=abc",
+        "Access_Token=abc",
+        "x=1;access_token=abc",
+    ],
+)
 def test_a_token_in_the_query_is_refused(token: str | None, query: str) -> None:
     with refused(Reason.REQUEST_DUPLICATE_CREDENTIAL):
         read_credential(make_request(token, path=f"/v1/orders/7?{query}"), BEARER)
@@ -191,3 +212,9 @@ def test_another_header_is_not_taken_apart() -> None:
 
 def test_with_another_header_configured_authorization_is_no_credential() -> None:
     assert read_credential(make_request("abc"), OWN_HEADER) is None
+
+
+@pytest.mark.parametrize("query", ["my_access_token=abc", "x=access_token=abc", "access_tokens=1"])
+def test_another_parameter_is_no_credential(query: str) -> None:
+    request = make_request("token", path=f"/v1/orders/7?{query}")
+    assert read_credential(request, RequestRules("authorization")) == "token"

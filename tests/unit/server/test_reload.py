@@ -152,6 +152,24 @@ def test_a_vanished_folder_is_a_problem_and_not_the_end(watching: Watching) -> N
     assert watching.reloader.problems == ()
 
 
+def test_files_that_change_while_they_are_read_are_read_again(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = [WIDER, changed(POLICY, "[GET]", "[HEAD]")]
+
+    def load_while_it_changes(config_file: Path) -> Loaded:
+        loaded = load(config_file)
+        if versions:
+            watching.policy_file.write_text(versions.pop())
+        return loaded
+
+    monkeypatch.setattr(reload, "load", load_while_it_changes)
+    watching.policy_file.write_text(changed(POLICY, "[GET]", "[PUT]"))
+    watching.reloader.look()
+    assert watching.methods() == ("GET", "HEAD")
+    assert len(watching.loaded) == 2
+
+
 @pytest.fixture
 def started(watching: Watching) -> Iterator[Watching]:
     watching.reloader.start()

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deputize.adapters.telemetry import Telemetry
+from deputize.config.loader import load
+from deputize.config.schema import ServiceSpec
+from deputize.core.model import KeyWanted
+from deputize.server.key_keeper import KeyKeeper
+from deputize.server.state import State
+from tests.harness.config_files import SERVICE, changed, write_world
+from tests.harness.issuer import Issuer
+from tests.harness.polling import wait_until
+from tests.harness.world import ISSUER_URL
+
+SECONDS = 10
+OTHER_URL = "https://other.example"
+
+
+@dataclass(slots=True)
+class World:
+    """A keeper, and configurations whose key files are in `folder`."""
+
+    folder: Path
+    state: State
+    telemetry: Telemetry
+    keeper: KeyKeeper
+
+    def service(self, *changes: tuple[str, str]) -> ServiceSpec:
+        text = SERVICE
+        for old, new in changes:
+            text = changed(text, old, new)
+        policy = (self.folder / "policies" / "orders.yaml").read_text()
+        if OTHER_URL in text:
+            policy = policy.replace(ISSUER_URL, OTHER_URL)
+        return load(write_world(self.folder, service=text, policy=policy)).service
+
+    def key_ids(self, issuer: str = ISSUER_URL) -> set[str]:
+        ring = self.state.rings.get(issuer)
+        return set(ring.keys) if ring else set()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    state, telemetry = State(), Telemetry("grpcio")
+    keeper = KeyKeeper(state, telemetry)
+    write_world(tmp_path, issuer=Issuer(ISSUER_URL))
+    (tmp_path / "other.json").write_bytes(Issuer(ISSUER_URL, key_id="k2").jwks())
+    yield World(tmp_path, state, telemetry, keeper)
+    keeper.stop()
+
+
+def wait(check: Callable[[], bool]) -> None:
+    wait_until(check, SECONDS)
+
+
+def age_of(world: World, issuer: str) -> float | None:
+    return world.telemetry.registry.get_sample_value("deputize_key_age_seconds", {"issuer": issuer})
+
+
+def test_the_keys_of_every_configured_issuer_are_kept(world: World) -> None:
+    world.keeper.use(world.service())
+    wait(lambda: world.key_ids() == {"k1"})
+    age = age_of(world, ISSUER_URL)
+    assert age is not None
+    assert not math.isnan(age)
+    wait(lambda: world.keeper.statuses()[ISSUER_URL].usable == 1)
+
+
+def test_the_same_settings_keep_the_same_keys_without_a_fetch(world: World) -> None:
+    world.keeper.use(world.service())
+    wait(lambda: world.key_ids() == {"k1"})
+    (world.folder / "jwks.json").unlink()
+    world.keeper.use(world.service(("delaySeconds: 0", "delaySeconds: 1")))
+    assert world.key_ids() == {"k1"}
+
+
+def test_another_refresh_time_keeps_the_ring(world: World) -> None:
+    world.keeper.use(world.service())
+    wait(lambda: world.key_ids() == {"k1"})
+    (world.folder / "jwks.json").unlink()
+    world.keeper.use(world.service(("jwks.json", "jwks.json\n        refreshSeconds: 60")))
+    assert world.key_ids() == {"k1"}
+
+
+def test_another_source_drops_the_ring_at_once(world: World) -> None:
+    world.keeper.use(world.service())
+    wait(lambda: world.key_ids() == {"k1"})
+    world.keeper.use(world.service(("jwks.json", "missing.json")))
+    assert world.key_ids() == set()
+    world.keeper.use(world.service(("jwks.json", "other.json")))
+    wait(lambda: world.key_ids() == {"k2"})
+
+
+def test_an_issuer_that_is_gone_leaves_nothing_behind(world: World) -> None:
+    world.keeper.use(world.service())
+    wait(lambda: world.key_ids() == {"k1"})
+    world.keeper.use(world.service((f"issuer: {ISSUER_URL}", f"issuer: {OTHER_URL}")))
+    assert world.key_ids() == set()
+    assert set(world.keeper.statuses()) == {OTHER_URL}
+    assert age_of(world, ISSUER_URL) is None
+
+
+def test_a_missing_key_of_an_unknown_issuer_is_nobodys_business(world: World) -> None:
+    world.keeper.use(world.service())
+    world.keeper.refetch(KeyWanted(OTHER_URL, "k1"), SECONDS)
+
+
+def test_a_changed_key_file_is_read_when_poked(world: World) -> None:
+    world.keeper.use(world.service())
+    wait(lambda: world.key_ids() == {"k1"})
+    (world.folder / "jwks.json").write_bytes(Issuer(ISSUER_URL, key_id="k3").jwks())
+    world.keeper.poke_files()
+    wait(lambda: world.key_ids() == {"k3"})
