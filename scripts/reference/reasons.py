@@ -16,8 +16,9 @@ from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import (
 from deputize.adapters.envoy_request import unreadable
 from deputize.adapters.envoy_response import Answers, UpstreamRules
 from deputize.core.decide import refuse
-from deputize.core.model import Denial, Scope
+from deputize.core.model import Scope
 from deputize.core.reasons import REASONS, Reason
+from deputize.core.verdict import Denial
 from scripts.reference.markdown import page, table
 
 _SOURCE = "`src/deputize/core/reasons.py` and `src/deputize/adapters/presentation.py`"

@@ -6,8 +6,8 @@ from base64 import b64encode
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
-from deputize.core.model import Effect
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Effect
 from scripts.vectors.cast import HOST, IDP, NOW, RESEARCH, issue
 from tests.harness.vector_files import Vector
 

@@ -12,7 +12,8 @@ from deputize.config.loader import load
 from deputize.core.decide import decide
 from deputize.core.jws import read_unverified_jws
 from deputize.core.keys import Algorithm, freeze_keys, parse_jwk_set, verify_signature
-from deputize.core.model import Permit, VerifiedToken
+from deputize.core.model import VerifiedToken
+from deputize.core.verdict import Permit
 from deputize.server.state import build_snapshot
 from tests.harness.issuer import Issuer
 

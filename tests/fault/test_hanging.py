@@ -13,8 +13,8 @@ import pytest
 from deputize.adapters.audit_log import AuditLog
 from deputize.adapters.key_sources import IssuerKeys, KeySettings
 from deputize.core.keys import Algorithm
-from deputize.core.model import KeyWanted
 from deputize.core.reasons import Reason
+from deputize.core.verdict import KeyWanted
 from deputize.server.check import Caller, Limits
 from tests.harness.check_message import make_check
 from tests.harness.issuer import Issuer

@@ -11,10 +11,12 @@ import pytest
 
 from deputize.adapters.envoy_response import Answers, ObligationError
 from deputize.core.audit_event import AuditEvent
-from deputize.core.model import AccessRequest, Decision, KeyWanted, Permit, VerifiedToken
+from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
-from deputize.server.check import Active, Caller, Limits
+from deputize.core.verdict import Decision, KeyWanted, Permit
+from deputize.server.check import Caller, Limits
+from deputize.server.ports import Active
 from tests.harness.check_message import make_check
 from tests.harness.issuer import Issuer
 from tests.harness.ports import UPSTREAM, CountedKeys, HeldSnapshots, KeptAudit, Ports, make_ports

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from deputize.core.model import Denial, Denied
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Denial, Denied
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from deputize.adapters.envoy_response import Answers, UpstreamRules
 from deputize.core.audit_event import AuditEvent
-from deputize.core.model import Decision, KeyWanted
 from deputize.core.snapshot import Snapshot
-from deputize.server import check
-from deputize.server.check import Active, Caller, Checker, Limits
+from deputize.core.verdict import Decision, KeyWanted
+from deputize.server import ports
+from deputize.server.check import Caller, Checker, Limits
+from deputize.server.ports import Active
 from deputize.server.state import TokenMemory
 from tests.harness.check_message import Verdict, make_check, read_answer
 from tests.harness.world import NOW, make_snapshot, shared_issuer
@@ -70,12 +71,12 @@ class KeptMetrics:
 class Ports:
     """Everything a `Checker` needs."""
 
-    snapshots: check.Snapshots
-    fallback: check.Answers = field(default_factory=lambda: Answers(UPSTREAM))
-    keys: check.Keys = field(default_factory=CountedKeys)
-    tokens: check.Tokens = field(default_factory=lambda: TokenMemory(10))
-    audit: check.Audit = field(default_factory=KeptAudit)
-    metrics: check.Metrics = field(default_factory=KeptMetrics)
+    snapshots: ports.Snapshots
+    fallback: ports.Answers = field(default_factory=lambda: Answers(UPSTREAM))
+    keys: ports.Keys = field(default_factory=CountedKeys)
+    tokens: ports.Tokens = field(default_factory=lambda: TokenMemory(10))
+    audit: ports.Audit = field(default_factory=KeptAudit)
+    metrics: ports.Metrics = field(default_factory=KeptMetrics)
     limits: Limits = field(default_factory=lambda: Limits(10.0, audit_required=True))
     clock: Callable[[], float] = lambda: NOW
 

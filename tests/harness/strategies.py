@@ -12,22 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from deputize.core.matching import PrincipalPattern
-from deputize.core.model import (
-    AccessRequest,
-    Action,
-    Actor,
-    Delegation,
-    Denied,
-    Effect,
-    Json,
-    Principal,
-    Scope,
-)
+from deputize.core.model import AccessRequest, Action, Actor, Delegation, Json, Principal, Scope
 from deputize.core.paths import parse_path
 from deputize.core.policy import Rule, evaluate
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.reasons import Reason
 from deputize.core.spiffe import parse_spiffe_id
+from deputize.core.verdict import Denied, Effect
 from tests.harness.issuer import nest_actors
 from tests.harness.world import (
     AGENT,

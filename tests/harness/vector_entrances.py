@@ -28,8 +28,8 @@ from deputize.config.loader import Loaded, load
 from deputize.core.audit_event import AuditEvent
 from deputize.core.decide import decide
 from deputize.core.keys import KeyRing, freeze_keys, parse_jwk_set
-from deputize.core.model import Decision, KeyWanted
 from deputize.core.snapshot import Snapshot
+from deputize.core.verdict import Decision, KeyWanted
 from deputize.server.check import Checker, Limits
 from deputize.server.grpc_server import SERVICE, GrpcServer
 from deputize.server.state import State, TokenMemory, build_snapshot, upstream_rules

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deputize.core.model import Effect
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Effect
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors"
 SCHEMA_FILE = FOLDER / "vector.schema.json"

@@ -22,7 +22,7 @@ from deputize.core.decide import decide
 from deputize.core.delegation import ChainRules
 from deputize.core.keys import Algorithm, KeyRing, freeze_keys, parse_jwk_set
 from deputize.core.matching import PrincipalPattern, parse_agent_pattern, parse_path_pattern
-from deputize.core.model import AccessRequest, Decision, RuleRef, Scope, UpstreamFact
+from deputize.core.model import AccessRequest, RuleRef, Scope, UpstreamFact
 from deputize.core.peer import PeerRules
 from deputize.core.policy import Rule, RuleEffect
 from deputize.core.policy_index import PolicyIndex
@@ -30,6 +30,7 @@ from deputize.core.request import RequestRules
 from deputize.core.snapshot import Snapshot
 from deputize.core.spiffe import TrustDomain
 from deputize.core.token import TrustedIssuer
+from deputize.core.verdict import Decision
 from tests.harness.issuer import Issuer
 
 NOW = 1_800_000_000.0

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from deputize.core.matching import ANY, host_matches
-from deputize.core.model import Action, Delegation, Effect, RuleRef, Scope
+from deputize.core.model import Action, Delegation, RuleRef, Scope
 from deputize.core.policy import Rule, RuleEffect
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Effect
 
 
 class Answer(NamedTuple):

@@ -5,8 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deputize.core.model import Action, Actor, Delegation, Effect
+from deputize.core.model import Action, Actor, Delegation
 from deputize.core.policy import Rule
+from deputize.core.verdict import Effect
 from tests.harness.issuer import nest_actors
 from tests.harness.strategies import LAW, actions, answer, delegations, policies
 from tests.harness.world import (

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deputize.core.audit_event import build
-from deputize.core.model import AccessRequest, Effect, Permit
+from deputize.core.model import AccessRequest
 from deputize.core.snapshot import Snapshot
+from deputize.core.verdict import Effect, Permit
 from tests.harness.strategies import requests, tokens
 from tests.harness.world import (
     AGENT,

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from hypothesis import given
 
-from deputize.core.model import Action, Delegation, Effect
+from deputize.core.model import Action, Delegation
 from deputize.core.policy import Rule
+from deputize.core.verdict import Effect
 from tests.harness.strategies import LAW, actions, answer, delegations, policies
 
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deputize.core.model import AccessRequest, Effect, Permit
+from deputize.core.model import AccessRequest
 from deputize.core.snapshot import Snapshot
+from deputize.core.verdict import Effect, Permit
 from tests.harness.issuer import Issuer
 from tests.harness.strategies import LAW
 from tests.harness.world import (

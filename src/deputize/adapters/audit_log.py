@@ -124,12 +124,13 @@ class AuditLog:
         return not self._failing and self._thread.is_alive() and self.length < self._size
 
     def offer(self, event: AuditEvent) -> bool:
-        """Takes the event if there is room; never waits for the sink.
-
-        Raises:
-            TypeError: the event cannot be written as JSON.
-        """
-        line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+        """Takes the event if there is room; never waits for the sink."""
+        try:
+            line = orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+        except TypeError:
+            _log.exception("an audit event cannot be written as JSON")
+            self._on_dropped()
+            return False
         with self._lock:
             taken = self.length < self._size and not self._closing.is_set()
             if taken:

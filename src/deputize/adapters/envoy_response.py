@@ -28,8 +28,9 @@ from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import (
 from deputize._proto.envoy.type.v3.http_status_pb2 import HttpStatus
 from deputize._proto.google.rpc.status_pb2 import Status
 from deputize.adapters.presentation import PERMISSION_DENIED, PRESENTATIONS
-from deputize.core.model import AccessRequest, Decision, Denial, Permit, UpstreamFact
+from deputize.core.model import AccessRequest, UpstreamFact
 from deputize.core.reasons import REASONS, Reason
+from deputize.core.verdict import Decision, Denial, Permit
 
 MAX_FACTS_BYTES = 4096
 """All facts for the upstream together; Envoy refuses header blocks above 60 KiB."""

@@ -22,8 +22,9 @@ from prometheus_client import (
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from deputize.core.model import Decision, RuleRef
+from deputize.core.model import RuleRef
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Decision
 
 _BUCKETS = (
     0.00005,

@@ -23,7 +23,7 @@ from deputize.config.loader import Loaded
 from deputize.core.decide import decide
 from deputize.core.jws import JwsError
 from deputize.core.keys import KeyRing, freeze_keys, parse_jwk_set
-from deputize.core.model import Permit
+from deputize.core.verdict import Permit
 from deputize.server.state import build_snapshot
 
 OFFLINE_ID = "offline"

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deputize.core.model import AccessRequest, Decision, Denial, Permit
+from deputize.core.model import AccessRequest
 from deputize.core.reasons import REASONS
+from deputize.core.verdict import Decision, Denial, Permit
 
 QUESTIONS = (
     ("request", "What is asked?"),

@@ -150,6 +150,7 @@ def _check_service(service: ServiceSpec, document: Document) -> list[Problem]:
                 "transport `native` listens on one address only",
             )
         )
+    problems += _check_headers(service, document)
     seen: set[str] = set()
     for position, entry in enumerate(service.issuers):
         if entry.issuer in seen:
@@ -161,6 +162,24 @@ def _check_service(service: ServiceSpec, document: Document) -> list[Problem]:
             )
         seen.add(entry.issuer)
     return problems
+
+
+def _check_headers(service: ServiceSpec, document: Document) -> list[Problem]:
+    """Headers with our prefix are ours alone."""
+    named: list[tuple[Location, str | None]] = [
+        (("spec", "token", "header"), service.token.header),
+        (("spec", "token", "forwardHeader"), service.token.forward_header),
+    ]
+    named += [
+        (("spec", "upstream", "removeHeaders", position), name)
+        for position, name in enumerate(service.upstream.remove_headers)
+    ]
+    prefix = service.upstream.header_prefix
+    return [
+        document.problem(location, f"begins with `{prefix}`, which is kept for our own headers")
+        for location, name in named
+        if name is not None and name.startswith(prefix)
+    ]
 
 
 def _check_names(policies: list[tuple[DelegationPolicy, Document]]) -> list[Problem]:

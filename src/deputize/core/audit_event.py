@@ -14,15 +14,8 @@ import re
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from deputize.core.model import (
-    AccessRequest,
-    Decision,
-    Delegation,
-    Denial,
-    Peer,
-    Permit,
-    VerifiedToken,
-)
+from deputize.core.model import AccessRequest, Delegation, Peer, VerifiedToken
+from deputize.core.verdict import Decision, Denial, Permit
 
 SCHEMA_VERSION = "1"
 MAX_TEXT = 2048

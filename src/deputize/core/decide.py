@@ -12,9 +12,10 @@ Rules of this file:
 from __future__ import annotations
 
 from deputize.core import delegation, peer, policy, request, token
-from deputize.core.model import AccessRequest, Decision, Denial, Denied, Permit, Proven
+from deputize.core.model import AccessRequest
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
+from deputize.core.verdict import Decision, Denial, Denied, Permit, Proven
 
 
 def decide(asked: AccessRequest, snapshot: Snapshot, now: float, recall: token.Recall) -> Decision:

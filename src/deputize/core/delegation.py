@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deputize.core.model import Actor, Delegation, Denied, Json, Peer, Principal, VerifiedToken
+from deputize.core.model import Actor, Delegation, Json, Peer, Principal, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.spiffe import SpiffeIdError, parse_spiffe_id
+from deputize.core.verdict import Denied
 
 MAX_ACTOR_TEXT = 2048
 

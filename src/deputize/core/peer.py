@@ -18,9 +18,10 @@ from urllib.parse import unquote
 
 from cryptography import x509
 
-from deputize.core.model import AccessRequest, Assurance, Denied, Peer
+from deputize.core.model import AccessRequest, Assurance, Peer
 from deputize.core.reasons import Reason
 from deputize.core.spiffe import SpiffeIdError, TrustDomain, parse_spiffe_id
+from deputize.core.verdict import Denied
 
 ExtensionT = TypeVar("ExtensionT", bound=x509.ExtensionType)
 

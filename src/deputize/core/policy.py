@@ -14,17 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from deputize.core.matching import AgentPattern, PathPattern, PrincipalPattern
-from deputize.core.model import (
-    Action,
-    Delegation,
-    Denied,
-    Grant,
-    RuleRef,
-    Scope,
-    UpstreamFact,
-)
+from deputize.core.model import Action, Delegation, Grant, RuleRef, Scope, UpstreamFact
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Denied
 
 
 class RuleEffect(StrEnum):

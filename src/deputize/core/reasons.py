@@ -235,7 +235,7 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.POLICY_FORBIDDEN: ReasonInfo(
         "A forbid rule covers the call.",
-        "The audit event names the rule.",
+        "Change or remove the named rule if the call is wanted.",
         _NO_ENTRY,
     ),
     Reason.POLICY_INSUFFICIENT_SCOPE: ReasonInfo(

@@ -16,9 +16,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from deputize.core.model import AccessRequest, Action, Denied
+from deputize.core.model import AccessRequest, Action
 from deputize.core.paths import PathError, parse_path
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Denied
 
 AUTHORIZATION = "authorization"
 

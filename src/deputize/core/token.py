@@ -34,8 +34,9 @@ from deputize.core.keys import (
     parse_algorithm,
     verify_signature,
 )
-from deputize.core.model import Denied, Json, KeyWanted, Scope, VerifiedToken
+from deputize.core.model import Json, Scope, VerifiedToken
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Denied, KeyWanted
 
 MAX_NUMERIC_DATE = 2**53
 """Above this a JSON number is no longer exact everywhere."""

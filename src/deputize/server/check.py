@@ -4,7 +4,7 @@ Rules of this file:
 - `check` always returns an answer and never raises: whatever goes wrong becomes a refusal.
 - Exactly one audit event and one count per check, whatever the caller does meanwhile.
 - Nothing here decides; what fails after a decision can only turn it into a refusal.
-- The ports this file needs are the Protocols below; `app.py` gives them their adapters.
+- The ports this file needs are in `ports.py`; `app.py` gives them their adapters.
 """
 
 from __future__ import annotations
@@ -16,86 +16,21 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from deputize.adapters.envoy_request import read_check, unreadable
 from deputize.adapters.envoy_response import LAST_RESORT, ObligationError
 from deputize.core import audit_event
-from deputize.core.audit_event import AuditEvent
 from deputize.core.decide import decide, overrule, refuse
-from deputize.core.model import (
-    AccessRequest,
-    Decision,
-    Denial,
-    KeyWanted,
-    Permit,
-    VerifiedToken,
-)
+from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
+from deputize.core.verdict import Decision, Denial, Permit
+from deputize.server.ports import Answers, Audit, Keys, Metrics, Snapshots, Tokens
 
 DEADLINE_SHARE = 0.8
 """Of the caller's remaining time we use this much, so that our answer still arrives."""
 
 _log = logging.getLogger(__name__)
-
-
-class Answers(Protocol):
-    """Writes an answer."""
-
-    def to_response(self, request: AccessRequest, decision: Decision) -> bytes:
-        """Serializes it; raises ObligationError when a duty of the grant cannot be done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Active:
-    """What checks are answered under: a snapshot and the answers that belong to it."""
-
-    snapshot: Snapshot
-    answers: Answers
-
-
-class Snapshots(Protocol):
-    """Holds what is in use now."""
-
-    @property
-    def current(self) -> Active | None:
-        """None before the first configuration."""
-
-
-class Keys(Protocol):
-    """Fetches keys again."""
-
-    def refetch(self, wanted: KeyWanted, timeout: float) -> None:
-        """Waits at most `timeout` seconds; fetches nothing while cooling down."""
-
-
-class Tokens(Protocol):
-    """Remembers verified tokens."""
-
-    def recall(self, compact: str) -> VerifiedToken | None:
-        """The token verified earlier for exactly this text."""
-
-    def remember(self, compact: str, token: VerifiedToken) -> None:
-        """Keeps it, within bounds."""
-
-
-class Audit(Protocol):
-    """Takes audit events."""
-
-    @property
-    def healthy(self) -> bool:
-        """An event offered now would be written."""
-
-    def offer(self, event: AuditEvent) -> bool:
-        """Takes the event without waiting; false when it is lost."""
-
-
-class Metrics(Protocol):
-    """Counts."""
-
-    def count_decision(self, decision: Decision, seconds: float) -> None:
-        """Counts one decision."""
 
 
 @dataclass(frozen=True, slots=True)

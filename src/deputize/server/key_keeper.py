@@ -8,7 +8,7 @@ from deputize.adapters.key_sources import IssuerKeys, KeySettings, KeyStatus
 from deputize.adapters.telemetry import Telemetry
 from deputize.config.schema import Issuer, ServiceSpec
 from deputize.core.keys import Algorithm
-from deputize.core.model import KeyWanted
+from deputize.core.verdict import KeyWanted
 from deputize.server.state import State
 
 

@@ -20,7 +20,7 @@ from deputize.core.keys import KeyRing
 from deputize.core.model import VerifiedToken
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.snapshot import Snapshot
-from deputize.server.check import Active
+from deputize.server.ports import Active
 
 
 class State:

@@ -37,8 +37,7 @@ class TlsFiles:
         self._key = Path(settings.private_key_file)
         self._authorities = Path(settings.client_ca_file) if settings.client_ca_file else None
         self._stamp: Stamp = ()
-        first = self._load()
-        self.initial = first
+        self.initial = self._load()
 
     def read(self) -> grpc.ServerCertificateConfiguration | None:
         """The new configuration, or None to go on with the one in use."""
@@ -56,13 +55,13 @@ class TlsFiles:
         return tuple((fact.st_ino, fact.st_mtime_ns) for fact in facts)
 
     def _load(self) -> grpc.ServerCertificateConfiguration:
-        stamp = self._look()
+        # Seen from now on, good or not: a bad pair is told once, not at every handshake.
+        self._stamp = self._look()
         certificate, key = self._certificate.read_bytes(), self._key.read_bytes()
         authorities = self._authorities.read_bytes() if self._authorities else None
         _check_pair(certificate, key)
         if authorities is not None:
             x509.load_pem_x509_certificates(authorities)
-        self._stamp = stamp
         return grpc.ssl_server_certificate_configuration([(key, certificate)], authorities)
 
 

@@ -22,17 +22,9 @@ from deputize.adapters.envoy_response import (
 )
 from deputize.adapters.presentation import PRESENTATIONS
 from deputize.core.decide import overrule
-from deputize.core.model import (
-    AccessRequest,
-    Actor,
-    Decision,
-    Denial,
-    Permit,
-    RuleRef,
-    Scope,
-    UpstreamFact,
-)
+from deputize.core.model import AccessRequest, Actor, RuleRef, Scope, UpstreamFact
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Decision, Denial, Permit
 from tests.harness.check_message import read_answer
 from tests.harness.issuer import nest_actors
 from tests.harness.world import (

@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deputize.adapters.telemetry import Telemetry
 from deputize.core.decide import refuse
-from deputize.core.model import Denial
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Denial
 from tests.harness.world import NOW, decide_now, make_request, make_snapshot, shared_issuer
 
 

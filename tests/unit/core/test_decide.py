@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from deputize.core.decide import decide, overrule, refuse
-from deputize.core.model import AccessRequest, Decision, Denial, Effect, Permit, VerifiedToken
+from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
 from deputize.core.token import Recall
+from deputize.core.verdict import Decision, Denial, Effect, Permit
 from tests.harness.issuer import Issuer
 from tests.harness.world import (
     AGENT,

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from deputize.core.model import Decision, Denial, Denied, Effect, Permit, Proven, RuleRef
+from deputize.core.model import RuleRef
 from deputize.core.reasons import Reason
+from deputize.core.verdict import Decision, Denial, Denied, Effect, Permit, Proven
 from tests.harness.world import (
     DEFAULT_RULES,
     NOW,

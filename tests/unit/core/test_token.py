@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from deputize.core.keys import Algorithm, KeyRing, freeze_keys
-from deputize.core.model import Denied, VerifiedToken
+from deputize.core.model import VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.token import MAX_CLAIM_TEXT, TrustedIssuer, normalize_type, verify
+from deputize.core.verdict import Denied
 from tests.harness.characters import CHARACTERS, places
 from tests.harness.expect import refused
 from tests.harness.issuer import Issuer, decode_base64url, encode_base64url, generate_key

@@ -10,7 +10,7 @@ import pytest
 from deputize.adapters.telemetry import Telemetry
 from deputize.config.loader import load
 from deputize.config.schema import ServiceSpec
-from deputize.core.model import KeyWanted
+from deputize.core.verdict import KeyWanted
 from deputize.server.key_keeper import KeyKeeper
 from deputize.server.state import State
 from tests.harness.config_files import SERVICE, changed, write_world

@@ -1,0 +1,69 @@
+"""What a check needs from the world around it; adapters and holders fit these by shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from deputize.core.audit_event import AuditEvent
+from deputize.core.model import AccessRequest, VerifiedToken
+from deputize.core.snapshot import Snapshot
+from deputize.core.verdict import Decision, KeyWanted
+
+
+class Answers(Protocol):
+    """Writes an answer."""
+
+    def to_response(self, request: AccessRequest, decision: Decision) -> bytes:
+        """Serializes it; raises ObligationError when a duty of the grant cannot be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """What checks are answered under: a snapshot and the answers that belong to it."""
+
+    snapshot: Snapshot
+    answers: Answers
+
+
+class Snapshots(Protocol):
+    """Holds what is in use now."""
+
+    @property
+    def current(self) -> Active | None:
+        """None before the first configuration."""
+
+
+class Keys(Protocol):
+    """Fetches keys again."""
+
+    def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+        """Waits at most `timeout` seconds; fetches nothing while cooling down."""
+
+
+class Tokens(Protocol):
+    """Remembers verified tokens."""
+
+    def recall(self, compact: str) -> VerifiedToken | None:
+        """The token verified earlier for exactly this text."""
+
+    def remember(self, compact: str, token: VerifiedToken) -> None:
+        """Keeps it, within bounds."""
+
+
+class Audit(Protocol):
+    """Takes audit events."""
+
+    @property
+    def healthy(self) -> bool:
+        """An event offered now would be written."""
+
+    def offer(self, event: AuditEvent) -> bool:
+        """Takes the event without waiting; false when it is lost."""
+
+
+class Metrics(Protocol):
+    """Counts."""
+
+    def count_decision(self, decision: Decision, seconds: float) -> None:
+        """Counts one decision."""
