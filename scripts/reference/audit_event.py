@@ -88,6 +88,6 @@ def _example(root: Path) -> audit_event.AuditEvent:
         certificate="",
         proxies=None,
     )
-    snapshot = build_snapshot(loaded.compiled, loaded.digest, rings)
+    snapshot = build_snapshot(loaded.compiled, loaded.digest, rings, None)
     decision = decide(request, snapshot, now, lambda _compact: None)
     return audit_event.build(request, decision, duration_us=412)

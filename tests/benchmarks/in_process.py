@@ -56,7 +56,7 @@ def _decisions(
     now = time.time()
     keys, _ = parse_jwk_set(issuer.jwks(), loaded.compiled.issuers[issuer.url].algorithms)
     rings = {issuer.url: freeze_keys(keys, now + 3600)}
-    snapshot = build_snapshot(loaded.compiled, loaded.digest, rings)
+    snapshot = build_snapshot(loaded.compiled, loaded.digest, rings, None)
     request = read_check(message, "bench", None)
     memory: dict[str, VerifiedToken] = {}
     first = decide(request, snapshot, now, memory.get)

@@ -129,7 +129,7 @@ class VectorServer:
 def running_server(transport: Transport) -> Iterator[VectorServer]:
     """A server of its own, until the end of the block."""
     loaded = _loaded()
-    state, clock, audit = State(), Clock(), AuditList()
+    state, clock, audit = State(None), Clock(), AuditList()
     state.use(loaded)
     for issuer, ring in _rings().items():
         state.publish_ring(issuer, ring)
@@ -171,4 +171,4 @@ def _rings() -> dict[str, KeyRing]:
 
 @cache
 def _snapshot() -> Snapshot:
-    return build_snapshot(_loaded().compiled, _loaded().digest, _rings())
+    return build_snapshot(_loaded().compiled, _loaded().digest, _rings(), None)

@@ -67,16 +67,14 @@ class Answers:
         self._rules = rules
         self._names = {fact: rules.header_prefix + fact.value for fact in UpstreamFact}
         self._id_name = self._names[UpstreamFact.DECISION_ID]
-        # Web servers fold every character outside letters and digits to one, so each of them
-        # may stand for the hyphens of the prefix.
-        loose = "".join(
-            re.escape(char) if char.isalnum() else r"[^a-z0-9\n]" for char in rules.header_prefix
-        )
-        self._look_alike = re.compile(rf"^{loose}.*$", re.MULTILINE)
-        removed = set(self._names.values()) | set(rules.remove_headers)
+        removed = set(rules.remove_headers)
         if not rules.keep_token:
             removed.add(rules.token_header)
-        self._always_removed = frozenset(removed)
+        if rules.forward_header:
+            removed.add(rules.forward_header)
+        self._always_removed = frozenset(removed | set(self._names.values()))
+        alike = [_loosely(rules.header_prefix) + ".*", *map(_loosely, sorted(removed))]
+        self._look_alike = re.compile(rf"^(?:{'|'.join(alike)})$", re.MULTILINE)
 
     def to_response(self, request: AccessRequest, decision: Decision) -> bytes:
         """Serializes the answer, an `envoy.service.auth.v3.CheckResponse`.
@@ -162,6 +160,14 @@ def _fact(fact: UpstreamFact, decision: Decision, permit: Permit) -> str:
             return str(permit.grant.rule)
         case UpstreamFact.DECISION_ID:
             return decision.decision_id
+
+
+def _loosely(name: str) -> str:
+    """A pattern for what a server could take for the name.
+
+    CGI and its heirs fold every character outside letters and digits to one.
+    """
+    return "".join(re.escape(char) if char.isalnum() else r"[^a-z0-9\n]" for char in name)
 
 
 def _encode(text: str) -> str:

@@ -49,6 +49,8 @@ def discover(issuer: str, ca_file: str | None) -> str:
     uri = document.get("jwks_uri")
     if not isinstance(uri, str):
         raise FetchError("discovery document has no jwks_uri")
+    if location.startswith("https:") and not uri.startswith("https:"):
+        raise FetchError("discovery over https names a jwks_uri that is not")
     return uri
 
 
@@ -91,12 +93,16 @@ def _cut_after(seconds: float) -> Iterator[Callable[[str, dict[str, Any]], None]
     Gives the function that has to see what the client does (httpx, extension `trace`).
     """
     opened: list[socket.socket] = []
+    late = threading.Event()
 
     def trace(event: str, info: dict[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
             opened.append(info["return_value"].get_extra_info("socket").dup())
+            if late.is_set():
+                cut()
 
     def cut() -> None:
+        late.set()
         for connection in opened:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)

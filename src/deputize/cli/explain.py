@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -74,10 +73,7 @@ def explain(
         check.attributes.request.http.headers[name] = prefix + read_text(token).strip()
     rings = _read_rings(loaded, jwks or [])
     asked = read_check(check.SerializeToString(), OFFLINE_ID, None)
-    snapshot = build_snapshot(loaded.compiled, loaded.digest, rings)
-    # Which proxy asks belongs to a connection, and offline there is none.
-    peer_rules = replace(snapshot.peer_rules, allowed_proxies=None)
-    snapshot = replace(snapshot, peer_rules=peer_rules)
+    snapshot = build_snapshot(loaded.compiled, loaded.digest, rings, None)
     decision = decide(asked, snapshot, _parse_time(at), lambda _compact: None)
     if as_json:
         typer.echo(orjson.dumps(to_json(asked, decision), option=orjson.OPT_INDENT_2).decode())

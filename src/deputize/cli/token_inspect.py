@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from deputize.cli.inputs import read_text, refuse_input
 from deputize.core.audit_event import format_time
@@ -52,12 +53,19 @@ def inspect(
     table.add_column("member")
     table.add_column("value", overflow="fold")
     for name, text in header.items():
-        table.add_row("header", name, text)
+        table.add_row("header", name, Text(text))
     for name, value in jws.payload.items():
-        table.add_row("claims", name, _show(name, value))
+        table.add_row("claims", _visible(name), _visible(_show(name, value)))
     for position, actor in enumerate(_chain(jws)):
-        table.add_row("chain", "current actor" if position == 0 else f"{position} before", actor)
+        table.add_row(
+            "chain", "current actor" if position == 0 else f"{position} before", _visible(actor)
+        )
     Console().print(table)
+
+
+def _visible(text: str) -> Text:
+    """As text, never as markup or as commands to the terminal: the token may be hostile."""
+    return Text(text if text.isprintable() else json.dumps(text))
 
 
 def _show(name: str, value: Json) -> str:

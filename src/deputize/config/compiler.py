@@ -25,7 +25,6 @@ from deputize.core.matching import (
     parse_path_pattern,
 )
 from deputize.core.model import RuleRef, Scope, UpstreamFact
-from deputize.core.peer import PeerRules
 from deputize.core.policy import Rule, RuleEffect
 from deputize.core.request import RequestRules
 from deputize.core.spiffe import TrustDomain
@@ -39,7 +38,8 @@ class Compiled:
     """The core's rules for the four questions, without keys."""
 
     request_rules: RequestRules
-    peer_rules: PeerRules
+    trust_domains: frozenset[TrustDomain]
+    require_certificate: bool
     issuers: Mapping[str, TrustedIssuer]
     chain_rules: ChainRules
     rules: tuple[Rule, ...]
@@ -61,15 +61,10 @@ def compile_config(
             location: Location = ("spec", "rules", position)
             problems += _check_rule(rule, document, location, issuers, domains)
             rules.append(_compile_rule(policy.metadata.name, rule))
-    tls = service.server.grpc.tls
-    callers = tls.allowed_callers if tls else None
     compiled = Compiled(
         RequestRules(service.token.header),
-        PeerRules(
-            domains,
-            service.peer.require_certificate,
-            None if callers is None else frozenset(callers),
-        ),
+        domains,
+        service.peer.require_certificate,
         MappingProxyType(issuers),
         ChainRules(service.delegation.max_chain_depth),
         tuple(rules),

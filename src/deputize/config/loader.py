@@ -59,7 +59,7 @@ def load(config_file: Path) -> Loaded:
     policies: Policies = []
     for position, path in enumerate(_policy_paths(document, base)):
         try:
-            files = _policy_files(path)
+            files = policy_files(path)
         except OSError as error:
             reading.problems.append(Problem(str(path), 0, "", f"{error.strerror}"))
             continue
@@ -159,7 +159,12 @@ def _policy_paths(document: Document, base: Path) -> list[Path]:
     return [base / entry for entry in entries if isinstance(entry, str)]
 
 
-def _policy_files(path: Path) -> list[Path]:
+def policy_files(path: Path) -> list[Path]:
+    """The files a listed path stands for: itself, or the YAML files in a folder.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
     if not is_folder(path):
         return [path]
     # Names that start with a dot are the folders behind a mounted ConfigMap.

@@ -21,6 +21,9 @@ MAX_DEPTH = 32
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 Location = tuple[str | int, ...]
 
+_KEY = -1
+"""The place of a key itself: no key is a number, and no position is negative."""
+
 _INT = re.compile(r"-?(?:0|[1-9][0-9]{0,15})")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,15})\.[0-9]{1,15}")
 _WORDS: dict[str, bool | None] = {
@@ -52,7 +55,7 @@ def format_pointer(location: Location) -> str:
     """`spec.rules[0].hosts`."""
     text = ""
     for step in location:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+        text += f".{step}" if isinstance(step, str) else ".?" if step == _KEY else f"[{step}]"
     return text.removeprefix(".")
 
 
@@ -132,8 +135,9 @@ class _Builder:
         return values
 
     def _key(self, event: yaml.Event, location: Location) -> str:
-        value = self.build(event, (*location, "?"))
-        del self.lines[(*location, "?")]
+        place = (*location, _KEY)
+        value = self.build(event, place)
+        del self.lines[place]
         if not isinstance(event, yaml.ScalarEvent) or not isinstance(value, str):
             self._refuse(event, location, "a key must be text; put it in quotes")
             return str(value)

@@ -69,7 +69,7 @@ def read_unverified_jws(compact: str) -> UnverifiedJws:
     match = _COMPACT.fullmatch(compact)
     if match is None:
         raise JwsError("not three base64url parts")
-    header, payload, signature = (_decode_base64url(part) for part in match.groups())
+    header, payload, signature = (decode_base64url(part) for part in match.groups())
     return UnverifiedJws(
         _read_header(read_json_object(header)),
         read_json_object(payload),
@@ -122,11 +122,16 @@ def _header_text(members: dict[str, Json], name: str) -> str:
     return value
 
 
-def _decode_base64url(part: str) -> bytes:
-    """Decodes without padding; the last character's unused bits must be zero (RFC 4648 3.5)."""
-    if len(part) % 4 == 1:
-        raise JwsError("not base64url")
-    octets = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+def decode_base64url(part: str) -> bytes:
+    """Decodes without padding; the last character's unused bits must be zero (RFC 4648 3.5).
+
+    Raises:
+        JwsError: anything but the one canonical spelling.
+    """
+    try:
+        octets = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        raise JwsError("not base64url") from None
     if base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii") != part:
         raise JwsError("base64url that is not canonical")
     return octets

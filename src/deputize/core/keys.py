@@ -28,14 +28,18 @@ from jwt.algorithms import Algorithm as JwtAlgorithm
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm, RSAPSSAlgorithm
 from jwt.exceptions import InvalidKeyError
 
-from deputize.core.jws import JwsError, read_json_object
+from deputize.core.jws import JwsError, decode_base64url, read_json_object
 from deputize.core.model import Json
 
 MIN_RSA_BITS = 2048
 """RFC 7518 section 3.3."""
 MIN_RSA_EXPONENT = 65537
 """NIST SP 800-56B section 6.2; refuses e = 1 and e = 3."""
+MAX_RSA_BITS = 8192
+MAX_RSA_EXPONENT_BITS = 64
+"""A larger key only makes each verification dearer."""
 MAX_KEYS = 100
+MAX_KEY_ID = 256
 
 
 class Algorithm(StrEnum):
@@ -143,6 +147,8 @@ def _parse_jwk(entry: Json, allowed: tuple[Algorithm, ...]) -> VerificationKey:
     key_id = entry.get("kid")
     if not isinstance(key_id, str) or not key_id:
         raise JwsError("no kid")
+    if len(key_id) > MAX_KEY_ID or not key_id.isprintable():
+        raise JwsError("kid is too long or not printable")
     if entry.get("use", "sig") != "sig":
         raise JwsError("`use` is not `sig`")
     operations = entry.get("key_ops", ["verify"])
@@ -153,10 +159,11 @@ def _parse_jwk(entry: Json, allowed: tuple[Algorithm, ...]) -> VerificationKey:
     algorithm = _pin_algorithm(entry, allowed)
     public_key = _load_public_key(entry, algorithm)
     if isinstance(public_key, RSAPublicKey):
-        if public_key.key_size < MIN_RSA_BITS:
-            raise JwsError(f"RSA key shorter than {MIN_RSA_BITS} bits")
-        if public_key.public_numbers().e < MIN_RSA_EXPONENT:
-            raise JwsError(f"RSA exponent below {MIN_RSA_EXPONENT}")
+        exponent = public_key.public_numbers().e
+        if not MIN_RSA_BITS <= public_key.key_size <= MAX_RSA_BITS:
+            raise JwsError(f"RSA key not of {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
+        if exponent < MIN_RSA_EXPONENT or exponent.bit_length() > MAX_RSA_EXPONENT_BITS:
+            raise JwsError(f"RSA exponent below {MIN_RSA_EXPONENT} or too long")
     return VerificationKey(key_id, algorithm, _thumbprint(entry), public_key)
 
 
@@ -184,6 +191,9 @@ def _pin_algorithm(entry: dict[str, Json], allowed: tuple[Algorithm, ...]) -> Al
 
 
 def _load_public_key(entry: dict[str, Json], algorithm: Algorithm) -> PublicKey:
+    for name in ("n", "e", "x", "y"):
+        member = entry.get(name, "")
+        decode_base64url(member if isinstance(member, str) else "=")
     try:
         # A public key, because an entry with private members was refused before.
         key: PublicKey = type(_VERIFIERS[algorithm]).from_jwk(json.dumps(entry))

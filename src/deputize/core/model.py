@@ -83,8 +83,8 @@ class VerifiedToken:
     """Proof 2: a token whose signature and claims hold.
 
     Times are seconds since the epoch. `digest` is the hex SHA-256 of the compact token;
-    `key_thumbprint` names the key that verified it and `trust_digest` the issuer settings
-    it was checked against.
+    `key_thumbprint` names the key that verified it, with `algorithm`, and `trust_digest` the
+    issuer settings it was checked against.
     """
 
     issuer: str
@@ -97,6 +97,7 @@ class VerifiedToken:
     not_before: float
     expires_at: float
     key_id: str
+    algorithm: str
     key_thumbprint: str
     trust_digest: str
     digest: str

@@ -104,9 +104,24 @@ def _check_decoded(char: str) -> None:
     if char in _LOOK_ALIKES:
         raise PathError("a look-alike of a separator")
     # Cc, Cf, Cn, Co, Cs: controls, invisible marks, and what has no agreed meaning.
-    if unicodedata.category(char).startswith("C"):
+    if unicodedata.category(char).startswith("C") or char in _INVISIBLE:
         raise PathError("an encoded control or invisible character")
 
 
 _LOOK_ALIKES = frozenset("\u2044\u2215\u29f8\u29f5\u2216\u2571\u2572\ua789\u037e")
 """Slashes, backslashes and semicolons that compatibility folding leaves alone."""
+_INVISIBLE = frozenset(
+    chr(code)
+    for first, last in (
+        (0x034F, 0x034F),
+        (0x115F, 0x1160),
+        (0x17B4, 0x17B5),
+        (0x180B, 0x180F),
+        (0x3164, 0x3164),
+        (0xFE00, 0xFE0F),
+        (0xFFA0, 0xFFA0),
+        (0xE0100, 0xE01EF),
+    )
+    for code in range(first, last + 1)
+)
+"""Letters and marks that show nothing (Unicode property Default_Ignorable_Code_Point)."""

@@ -23,6 +23,9 @@ from deputize.core.reasons import Reason
 from deputize.core.spiffe import SpiffeIdError, TrustDomain, parse_spiffe_id
 from deputize.core.verdict import Denied
 
+MAX_CERTIFICATE_BYTES = 32768
+"""URL-encoded PEM; a certificate with a 4096-bit RSA key has about 3 kB."""
+
 ExtensionT = TypeVar("ExtensionT", bound=x509.ExtensionType)
 
 
@@ -79,6 +82,8 @@ def _check_proxy(proxies: tuple[str, ...] | None, allowed: frozenset[str]) -> No
 
 
 def _check_certificate(certificate: str, principal: str, now: float) -> None:
+    if len(certificate) > MAX_CERTIFICATE_BYTES:
+        raise Denied(Reason.PEER_SVID_INVALID, f"longer than {MAX_CERTIFICATE_BYTES} bytes")
     try:
         svid = _read_certificate(certificate)
     except ValueError as error:

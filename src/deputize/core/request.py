@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote_plus
 
 from deputize.core.model import AccessRequest, Action
 from deputize.core.paths import PathError, parse_path
@@ -27,6 +26,8 @@ OVERRIDE_HEADERS = (
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
+    "x-original-method",
+    "x-original-uri",
     "x-original-url",
     "x-rewrite-url",
 )
@@ -39,7 +40,12 @@ _HOST = re.compile(
 )
 _MAX_HOST_BYTES = 260
 _NAME_FILLER = re.compile(r"[^a-z0-9]")
-_PAIR_END = re.compile(r"[&;]")
+# Each character as it is or escaped, in either case: decoding the query first would let a long
+# one cost much before anything is proven.
+_TOKEN_PARAMETER = re.compile(
+    "(?:^|[&;])" + "".join(f"(?:{char}|%{ord(char):02x})" for char in "access_token") + "=",
+    re.IGNORECASE,
+)
 _BEARER = re.compile(r"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 
 
@@ -83,8 +89,7 @@ def read_credential(request: AccessRequest, rules: RequestRules) -> str | None:
         Denied: request.duplicate_credential.
     """
     value = request.headers.get(rules.token_header)
-    query = request.path.partition("?")[2]
-    if query and _names_token(query):
+    if _TOKEN_PARAMETER.findall(request.path.partition("?")[2]):
         raise Denied(Reason.REQUEST_DUPLICATE_CREDENTIAL, "a token in the query string")
     if not value:
         return None
@@ -111,12 +116,6 @@ def _check_overrides(headers: Mapping[str, str]) -> None:
     for name in OVERRIDE_HEADERS:
         if name in names:
             raise Denied(Reason.REQUEST_OVERRIDE_HEADER, f"header {name}, or one read like it")
-
-
-def _names_token(query: str) -> bool:
-    """True when a back end could read the parameter `access_token` (RFC 6750 section 2.3)."""
-    names = (pair.partition("=")[0] for pair in _PAIR_END.split(query))
-    return any(unquote_plus(name).casefold() == "access_token" for name in names)
 
 
 def _check_agreement(headers: Mapping[str, str], request: AccessRequest) -> None:

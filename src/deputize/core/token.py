@@ -122,6 +122,7 @@ def _still_trusted(
     return (
         key is not None
         and key.thumbprint == token.key_thumbprint
+        and key.algorithm == token.algorithm
         and trusted.digest == token.trust_digest
     )
 
@@ -175,6 +176,7 @@ def _read_claims(
         not_before=_time(claims, "nbf") if "nbf" in claims else 0.0,
         expires_at=_time(claims, "exp"),
         key_id=key.key_id,
+        algorithm=key.algorithm.value,
         key_thumbprint=key.thumbprint,
         trust_digest=trusted.digest,
         digest=hashlib.sha256(credential.encode("ascii")).hexdigest(),

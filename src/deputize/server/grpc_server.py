@@ -1,27 +1,25 @@
-"""The gRPC port: the authorization service, health and reflection, over either transport.
+"""The gRPC port: the authorization service, with health and reflection, over either transport.
 
 Rules of this file:
 - The Check handler takes and gives bytes: a message that cannot be decoded is refused like any
   other, not answered with an RPC error, which a proxy may be told to let pass.
 - Both transports get the same handlers. `grpcio` is the reference; `native` has no TLS.
+- Nothing but checks may use the threads that decide (`health.py`).
 
-Sources: Envoy `api/envoy/service/auth/v3/external_auth.proto`; gRPC health checking protocol
-(`grpc/health/v1/health.proto`), asked by Envoy with or without the service's name.
+Source: Envoy `api/envoy/service/auth/v3/external_auth.proto`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from deputize._proto.envoy.service.auth.v3 import external_auth_pb2
-from deputize.config.schema import Grpc, Server
+from deputize.config.schema import Grpc, GrpcTls, Server
 from deputize.server.check import Caller, Checker
+from deputize.server.health import HEALTH_SERVICE, Health, register_reflection
 from deputize.server.tls import server_credentials
 
 SERVICE = external_auth_pb2.DESCRIPTOR.services_by_name["Authorization"].full_name
@@ -34,11 +32,11 @@ class GrpcServer:
     """The listening server. `ports` are the bound ports in the order of `listen`."""
 
     def __init__(self, settings: Server, checker: Checker) -> None:
-        self._health = health.HealthServicer()
+        self._health = Health(HEALTH_NAMES)
         self._server = _make_transport(settings)
-        ask_names = settings.grpc.tls is not None and settings.grpc.tls.allowed_callers is not None
-        _register(self._server, self._health, checker, ask_names=ask_names)
-        self.set_serving(serving=False)
+        _register_check(self._server, checker, settings.grpc.tls)
+        self._health.register(self._server)
+        register_reflection(self._server, (SERVICE, HEALTH_SERVICE))
         self.ports = tuple(
             _bind(self._server, settings.grpc, text) for text in settings.grpc.listen
         )
@@ -49,10 +47,7 @@ class GrpcServer:
 
     def set_serving(self, *, serving: bool) -> None:
         """Says to health checks whether proxies should send checks here."""
-        states = health_pb2.HealthCheckResponse
-        status = states.SERVING if serving else states.NOT_SERVING
-        for name in HEALTH_NAMES:
-            self._health.set(name, status)
+        self._health.serving = serving
 
     def stop(self, grace_seconds: float) -> bool:
         """Lets running checks finish; true when all did in time."""
@@ -76,9 +71,10 @@ def _make_transport(settings: Server) -> grpc.Server:
     return grpc.server(pool, options=options)
 
 
-def _register(
-    server: grpc.Server, servicer: health.HealthServicer, checker: Checker, *, ask_names: bool
-) -> None:
+def _register_check(server: grpc.Server, checker: Checker, tls: GrpcTls | None) -> None:
+    # Reading the certificate costs time; without a list of callers nobody asks for it.
+    ask_names = tls is not None and tls.allowed_callers is not None
+
     def check(octets: bytes, context: grpc.ServicerContext) -> bytes:
         # None without a deadline, whatever the stubs say.
         left: float | None = context.time_remaining()
@@ -87,9 +83,6 @@ def _register(
 
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(check)
     server.add_registered_method_handlers(SERVICE, {"Check": handler})
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    names: Sequence[str] = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
 
 
 def _names(context: grpc.ServicerContext) -> tuple[str, ...]:

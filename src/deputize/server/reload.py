@@ -15,7 +15,7 @@ from pathlib import Path
 
 import watchfiles
 
-from deputize.config.loader import Loaded, is_folder, load
+from deputize.config.loader import Loaded, is_folder, load, policy_files
 from deputize.config.problems import ConfigError, Problem
 
 LOOK_SECONDS = 5.0
@@ -24,6 +24,8 @@ RETRY_SECONDS = 1.0
 """Pause after a fault of ours, before looking again."""
 SETTLE_MILLIS = 100
 """Changes that come together are taken together."""
+MAX_SETTLE_LOOKS = 30
+MAX_LOADS = 5
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +76,9 @@ class Reloader:
             return
         self._on_look()
         result = self._load()
-        while self._sign() != signature and not self._stopping.is_set():
+        for _try in range(MAX_LOADS):
+            if self._sign() == signature or self._stopping.is_set():
+                break
             # They changed while they were read, so what was read may never have been there.
             signature = self._settled_signature()
             result = self._load()
@@ -94,9 +98,14 @@ class Reloader:
             return error
 
     def _settled_signature(self) -> Signature:
-        """How the files look once they have stopped changing: half a file is no policy."""
+        """How the files look once they have stopped changing: half a file is no policy.
+
+        Files that never stop do not hold up a reload for ever: it is tried all the same.
+        """
         signature = self._sign()
-        while signature != self._signature and not self._stopping.wait(SETTLE_MILLIS / 1000):
+        for _look in range(MAX_SETTLE_LOOKS):
+            if signature == self._signature or self._stopping.wait(SETTLE_MILLIS / 1000):
+                break
             again = self._sign()
             if again == signature:
                 break
@@ -164,6 +173,6 @@ def sign_files(sources: tuple[Path, ...]) -> Signature:
 
 def _files_of(source: Path) -> list[Path]:
     try:
-        return sorted(source.iterdir()) if is_folder(source) else [source]
+        return policy_files(source)
     except OSError:
         return [source]

@@ -18,15 +18,21 @@ from deputize.config.loader import Loaded
 from deputize.config.schema import ServiceSpec
 from deputize.core.keys import KeyRing
 from deputize.core.model import VerifiedToken
+from deputize.core.peer import PeerRules
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.snapshot import Snapshot
 from deputize.server.ports import Active
 
 
 class State:
-    """Holds the active snapshot."""
+    """Holds the active snapshot.
 
-    def __init__(self) -> None:
+    `callers` are the proxies that may ask, None for any. They belong to the port, which stays as
+    it was started, so a new configuration does not change them.
+    """
+
+    def __init__(self, callers: frozenset[str] | None) -> None:
+        self._callers = callers
         self._lock = threading.Lock()
         self._active: Active | None = None
         self._rings: dict[str, KeyRing] = {}
@@ -43,7 +49,7 @@ class State:
 
     def use(self, loaded: Loaded) -> None:
         """Decides under this configuration from now on."""
-        snapshot = build_snapshot(loaded.compiled, loaded.digest, {})
+        snapshot = build_snapshot(loaded.compiled, loaded.digest, {}, self._callers)
         answers = Answers(upstream_rules(loaded.service))
         with self._lock:
             self._active = Active(replace(snapshot, key_rings=self.rings), answers)
@@ -91,17 +97,30 @@ class TokenMemory:
         return len(self._tokens)
 
 
-def build_snapshot(compiled: Compiled, digest: str, key_rings: Mapping[str, KeyRing]) -> Snapshot:
-    """Puts a compiled configuration and keys together."""
+def build_snapshot(
+    compiled: Compiled,
+    digest: str,
+    key_rings: Mapping[str, KeyRing],
+    callers: frozenset[str] | None,
+) -> Snapshot:
+    """Puts a compiled configuration and keys together; None as `callers` lets any proxy ask."""
     return Snapshot(
         request_rules=compiled.request_rules,
-        peer_rules=compiled.peer_rules,
+        peer_rules=PeerRules(compiled.trust_domains, compiled.require_certificate, callers),
         issuers=compiled.issuers,
         key_rings=key_rings,
         chain_rules=compiled.chain_rules,
         policies=PolicyIndex(compiled.rules),
         digest=digest,
     )
+
+
+def allowed_callers(service: ServiceSpec) -> frozenset[str] | None:
+    """The SPIFFE IDs of proxies that may ask, None where the port lets everyone ask."""
+    tls = service.server.grpc.tls
+    if tls is None or tls.allowed_callers is None:
+        return None
+    return frozenset(tls.allowed_callers)
 
 
 def upstream_rules(service: ServiceSpec) -> UpstreamRules:

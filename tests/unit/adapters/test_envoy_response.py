@@ -392,3 +392,10 @@ def test_metadata_of_an_early_refusal_names_nobody() -> None:
 def test_the_last_resort_is_a_lawful_refusal() -> None:
     verdict = read_answer(LAST_RESORT)
     assert (verdict.allowed, verdict.reason) == (False, Reason.SYSTEM_INTERNAL)
+
+
+@pytest.mark.parametrize("name", ["x_obo_token", "x-internal_user", "x.internal.user"])
+def test_a_look_alike_of_any_header_we_govern_is_removed(name: str) -> None:
+    rules = replace(DEFAULT, forward_header="x-obo-token", remove_headers=("x-internal-user",))
+    request = make_request(TOKEN, headers={name: "spoof"})
+    assert name in removed(answer(permit(), request, rules))

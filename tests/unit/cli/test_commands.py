@@ -111,3 +111,16 @@ def test_a_file_that_is_not_text_ends_with_2(tmp_path: Path) -> None:
 def test_a_strange_token_is_shown_all_the_same(claims: dict[str, object]) -> None:
     token = Issuer(ISSUER_URL).issue(now=NOW, claims=claims)
     assert run("token", "inspect", "-", stdin=token).exit_code == 0
+
+
+@pytest.mark.parametrize("hostile", ["\x1b]0;owned\x07", "[/x]", "[green]quiet", "\u202egnp"])
+def test_a_hostile_token_is_shown_as_text(tmp_path: Path, hostile: str) -> None:
+    issuer = Issuer(ISSUER_URL)
+    file = tmp_path / "token"
+    file.write_text(issuer.issue(now=NOW, subject=hostile, claims={hostile: hostile}))
+    result = run("token", "inspect", file)
+    assert result.exit_code == 0
+    assert "\x1b]" not in result.stdout
+    assert "\u202e" not in result.stdout
+    if hostile.isprintable():
+        assert hostile in result.stdout

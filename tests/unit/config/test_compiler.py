@@ -104,18 +104,9 @@ def test_service_settings_reach_the_core(tmp_path: Path) -> None:
     compiled = load(write_world(tmp_path, service=text)).compiled
     assert compiled.request_rules.token_header == "x-mandate"
     assert compiled.chain_rules.max_depth == 2
-    assert compiled.peer_rules.trust_domains == {TrustDomain("prod.example.org")}
-    assert compiled.peer_rules.allowed_proxies is None
+    assert compiled.trust_domains == {TrustDomain("prod.example.org")}
+    assert not compiled.require_certificate
     assert compiled.issuers["https://issuer.example"].audiences == {"orders"}
-
-
-def test_allowed_callers_reach_the_core(tmp_path: Path) -> None:
-    tls = (
-        "{certificateFile: c, privateKeyFile: k, clientCaFile: a, allowedCallers: ['spiffe://a/b']}"
-    )
-    text = changed(SERVICE, "    http:", f"      tls: {tls}\n    http:")
-    compiled = load(write_world(tmp_path, service=text)).compiled
-    assert compiled.peer_rules.allowed_proxies == frozenset({"spiffe://a/b"})
 
 
 @pytest.mark.parametrize(

@@ -173,3 +173,9 @@ def test_a_problem_has_the_line_of_the_nearest_place_that_exists() -> None:
 
 def test_a_pointer_reads_like_a_path() -> None:
     assert format_pointer(("spec", "rules", 0, "hosts")) == "spec.rules[0].hosts"
+
+
+def test_a_question_mark_is_a_key_like_others() -> None:
+    assert parse_documents(b'{"?": 1}', "f.yaml")[0].value == {"?": 1}
+    with pytest.raises(ConfigError):
+        parse_documents(b'{"?": 1, "?": 2}', "f.yaml")

@@ -306,3 +306,31 @@ def test_a_ring_does_not_change_with_what_it_was_made_of() -> None:
 
 def test_a_key_does_not_show_itself_in_a_log() -> None:
     assert "public_key" not in repr(read(jwk())["k1"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kid": "k1\n"},
+        {"kid": "\x1b[31m"},
+        {"kid": "k" * 257},
+        {"x": "="},
+        {"x": "\u00fc"},
+        {"x": 1},
+        {"y": "AAAA+A"},
+    ],
+)
+def test_a_key_spelled_oddly_is_left_out(change: dict[str, object]) -> None:
+    assert read(jwk("ES256", **change)) == {}
+
+
+def test_a_padded_member_is_left_out() -> None:
+    good = jwk("ES256")
+    assert read({**good, "x": f"{good['x']}="}) == {}
+
+
+@pytest.mark.parametrize("member", ["n", "e"])
+def test_a_key_that_makes_verification_dear_is_left_out(member: str) -> None:
+    long = {"n": 2**8200 + 1, "e": 2**64 + 1}[member]
+    octets = long.to_bytes((long.bit_length() + 7) // 8, "big")
+    assert read(jwk("RS256", alg="RS256", **{member: encode_base64url(octets)})) == {}

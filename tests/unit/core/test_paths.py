@@ -155,3 +155,9 @@ def test_the_most_segments() -> None:
     assert is_accepted("/a" * MAX_PATH_SEGMENTS)
     assert not is_accepted("/a" * (MAX_PATH_SEGMENTS + 1))
     assert not is_accepted("/a" * MAX_PATH_SEGMENTS + "/")
+
+
+@pytest.mark.parametrize("mark", ["\ufe0f", "\u034f", "\u3164", "\u115f", "\U000e0100", "\u200b"])
+def test_what_nobody_sees_is_refused(mark: str) -> None:
+    with pytest.raises(PathError):
+        parse_path(f"/v1/export{quote(mark)}")

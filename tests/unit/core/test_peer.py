@@ -174,3 +174,9 @@ def test_any_other_proxy_may_not(proxies: tuple[str, ...] | None) -> None:
 def test_without_a_list_any_proxy_may_ask() -> None:
     identify_peer(proxies=None)
     identify_peer(proxies=("spiffe://elsewhere/x",))
+
+
+def test_an_endless_certificate_is_refused_before_it_is_read() -> None:
+    padded = quote("#" * 40_000) + make_svid([AGENT])
+    with refused(Reason.PEER_SVID_INVALID):
+        identify_peer(certificate=padded)

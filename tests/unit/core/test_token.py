@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from deputize.core.keys import Algorithm, KeyRing, freeze_keys
+from deputize.core.keys import Algorithm, KeyRing, freeze_keys, parse_jwk_set
 from deputize.core.model import VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.token import MAX_CLAIM_TEXT, TrustedIssuer, normalize_type, verify
@@ -548,3 +548,19 @@ def test_a_token_that_ends_before_it_begins(lifetime: float) -> None:
 
 def test_a_time_may_have_a_fraction() -> None:
     assert check(with_claims(exp=NOW + 0.5)).expires_at == NOW + 0.5
+
+
+def test_a_remembered_token_is_verified_again_when_its_key_gets_another_algorithm() -> None:
+    issuer = shared_issuer("RS256")
+    token = issuer.issue(now=NOW)
+    remembered = check(token, issuer=issuer)
+    (jwk,) = json.loads(issuer.jwks())["keys"]
+    document = json.dumps({"keys": [{**jwk, "alg": "PS256"}]}).encode()
+    keys, _ = parse_jwk_set(document, (Algorithm.PS256,))
+    with refused(Reason.TOKEN_ALGORITHM_REFUSED):
+        check(
+            token,
+            issuer=issuer,
+            ring=freeze_keys(keys, NOW + LATER),
+            recall=lambda _text: remembered,
+        )

@@ -47,7 +47,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    state, telemetry = State(), Telemetry("grpcio")
+    state, telemetry = State(None), Telemetry("grpcio")
     keeper = KeyKeeper(state, telemetry)
     write_world(tmp_path, issuer=Issuer(ISSUER_URL))
     (tmp_path / "other.json").write_bytes(Issuer(ISSUER_URL, key_id="k2").jwks())

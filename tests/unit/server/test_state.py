@@ -36,11 +36,11 @@ def snapshot_of(state: State) -> Snapshot:
 
 
 def test_before_the_first_configuration_there_is_nothing() -> None:
-    assert State().current is None
+    assert State(None).current is None
 
 
 def test_keys_may_come_before_the_configuration(loaded: Loaded) -> None:
-    state = State()
+    state = State(None)
     state.publish_ring(ISSUER_URL, ring())
     assert state.current is None
     state.use(loaded)
@@ -48,7 +48,7 @@ def test_keys_may_come_before_the_configuration(loaded: Loaded) -> None:
 
 
 def test_a_new_ring_makes_a_new_snapshot_and_leaves_the_old_one(loaded: Loaded) -> None:
-    state = State()
+    state = State(None)
     state.use(loaded)
     before = snapshot_of(state)
     state.publish_ring(ISSUER_URL, ring())
@@ -58,7 +58,7 @@ def test_a_new_ring_makes_a_new_snapshot_and_leaves_the_old_one(loaded: Loaded) 
 
 
 def test_a_ring_outlives_a_reload(tmp_path: Path, loaded: Loaded) -> None:
-    state = State()
+    state = State(None)
     state.use(loaded)
     state.publish_ring(ISSUER_URL, ring())
     policy = changed(POLICY, "[GET]", "[GET, HEAD]")
@@ -68,7 +68,7 @@ def test_a_ring_outlives_a_reload(tmp_path: Path, loaded: Loaded) -> None:
 
 
 def test_a_dropped_ring_is_trusted_no_longer(loaded: Loaded) -> None:
-    state = State()
+    state = State(None)
     state.use(loaded)
     state.publish_ring(ISSUER_URL, ring())
     state.drop_ring(ISSUER_URL)
