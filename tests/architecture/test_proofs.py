@@ -72,6 +72,12 @@ def test_no_proof_is_copied_with_changes() -> None:
         for alias in node.names
     }
     assert imported == {"dataclass", "field"}
+    copying = {"_replace", "_make"}
+    assert not [file for file in source_files() if copying & attribute_names(file)]
+
+
+def attribute_names(file: Path) -> set[str]:
+    return {node.attr for node in nodes(file) if isinstance(node, ast.Attribute)}
 
 
 @pytest.mark.parametrize("file", source_files(CORE), ids=lambda file: file.name)

@@ -21,6 +21,7 @@ AGENTS, HOSTS = 1000, 100
 
 def write_world(folder: Path, issuer: Issuer, rules: int) -> None:
     """The policy file and the key set."""
+    (folder / "audit").mkdir()
     (folder / "jwks.json").write_bytes(issuer.jwks())
     policy = {
         "apiVersion": "deputize.dev/v1alpha1",
@@ -55,7 +56,7 @@ def make_config(transport: str, port: int, http_port: int, cache_entries: int) -
                 }
             ],
             "policies": ["policy.yaml"],
-            "audit": {"sink": "file", "file": "audit.jsonl", "queueSize": 1000000},
+            "audit": {"sink": "file", "file": "audit/events.jsonl", "queueSize": 1000000},
         },
     }
 

@@ -30,7 +30,9 @@ def read_check(octets: bytes, decision_id: str, proxies: tuple[str, ...] | None)
     except (DecodeError, RuntimeError):
         return unreadable("the check message cannot be decoded", decision_id, proxies)
     source, http = attributes.source, attributes.request.http
-    headers: Mapping[str, str] = dict(http.headers)
+    sent = http.headers
+    # `dict(sent)` would walk a view written in Python.
+    headers: Mapping[str, str] = {name: sent[name] for name in sent}
     defect = ""
     if http.header_map.headers:
         if headers:

@@ -9,12 +9,21 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from deputize.config.compiler import Compiled, compile_config
+from deputize.config.files import (
+    FileLook,
+    Signature,
+    is_folder,
+    look_of,
+    policy_files,
+    sign_files,
+)
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.schema import DelegationPolicy, Model, ServiceConfig, ServiceSpec
 from deputize.config.strict_yaml import Document, parse_documents
@@ -32,13 +41,14 @@ class Loaded:
 
     `service` has every path made absolute.
     `digest` is the hex SHA-256 over all files read; `sources` are the files and folders in use,
-    key files included.
+    key files included, and `signature` is how they looked when they were read.
     """
 
     service: ServiceSpec
     compiled: Compiled
     digest: str
     sources: tuple[Path, ...]
+    signature: Signature
 
     @property
     def folders(self) -> frozenset[Path]:
@@ -74,9 +84,10 @@ def load(config_file: Path) -> Loaded:
     if reading.problems or found:
         raise ConfigError(reading.problems + found)
     service = _absolute(config.spec, base.absolute())
-    keys = [entry.keys.file for entry in service.issuers if entry.keys.file is not None]
-    sources = (config_file.absolute(), *map(Path, service.policies), *map(Path, keys))
-    return Loaded(service, compiled, reading.digest.hexdigest(), sources)
+    keys = tuple(Path(entry.keys.file) for entry in service.issuers if entry.keys.file is not None)
+    sources = (config_file.absolute(), *map(Path, service.policies), *keys)
+    signature = (*reading.looks, *sign_files(keys))
+    return Loaded(service, compiled, reading.digest.hexdigest(), sources, signature)
 
 
 def parse_policies(octets: bytes, file: str) -> Policies:
@@ -97,20 +108,13 @@ def parse_policies(octets: bytes, file: str) -> Policies:
     return policies
 
 
-def is_folder(path: Path) -> bool:
-    """False also where nobody can tell: no permission, a name too long."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
 @dataclass(slots=True)
 class _Reading:
     """Collects problems and the digest while files are read."""
 
     problems: list[Problem] = field(default_factory=list)
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    looks: list[FileLook] = field(default_factory=list)
 
     def gather(self, step: Callable[[], ModelT]) -> ModelT | None:
         try:
@@ -122,11 +126,13 @@ class _Reading:
     def read(self, file: Path) -> bytes:
         try:
             with file.open("rb") as stream:
+                look = look_of(file, os.fstat(stream.fileno()))
                 octets = stream.read(MAX_FILE_BYTES + 1)
         except OSError as error:
             raise ConfigError([Problem(str(file), 0, "", f"{error.strerror}")]) from None
         if len(octets) > MAX_FILE_BYTES:
             raise ConfigError([Problem(str(file), 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
+        self.looks.append(look)
         # The length keeps two files from being read as one.
         self.digest.update(f"{len(octets)}\n".encode())
         self.digest.update(octets)
@@ -157,22 +163,6 @@ def _policy_paths(document: Document, base: Path) -> list[Path]:
     listed = spec.get("policies") if isinstance(spec, dict) else None
     entries = listed if isinstance(listed, list) else []
     return [base / entry for entry in entries if isinstance(entry, str)]
-
-
-def policy_files(path: Path) -> list[Path]:
-    """The files a listed path stands for: itself, or the YAML files in a folder.
-
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    if not is_folder(path):
-        return [path]
-    # Names that start with a dot are the folders behind a mounted ConfigMap.
-    return sorted(
-        file
-        for file in path.iterdir()
-        if file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
-    )
 
 
 def _absolute(service: ServiceSpec, base: Path) -> ServiceSpec:

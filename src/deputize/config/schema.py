@@ -114,8 +114,9 @@ class Grpc(Model):
 
     listen: Annotated[list[AddressOrSocket], UniqueTexts, Field(min_length=1)]
     """Addresses: `host:port`, or `unix:/path` for a Unix socket."""
-    threads: Annotated[int, Field(ge=1, le=64)] = 4
-    """Threads that decide. More than cores bring nothing but patience with waiting ones."""
+    threads: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Threads that decide; 4 if not given, 2 with transport `native`. More bring nothing but
+    patience with the few checks that wait for keys."""
     max_message_bytes: Annotated[int, Field(ge=65536, le=67108864)] = 8388608
     """Largest check accepted, in bytes. Keep it above the proxy's body and header limits: what
     is larger becomes an RPC error, which a proxy with `failure_mode_allow` lets pass."""

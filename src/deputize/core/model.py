@@ -39,8 +39,7 @@ class UpstreamFact(StrEnum):
     DECISION_ID = "decision-id"
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
+class AccessRequest(NamedTuple):
     """One check as received: nothing in it is believed yet.
 
     `headers` has lower-case names as the proxy spells them; repeated headers are joined with `,`
@@ -70,8 +69,7 @@ class Action(NamedTuple):
     segments: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """Proof 1: the workload at the other end of the connection."""
 
     id: SpiffeId
@@ -119,8 +117,7 @@ class Actor(NamedTuple):
     issuer: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delegation:
+class Delegation(NamedTuple):
     """Proof 3: the principal's mandate, bound to the peer.
 
     `chain` has the current actor first, as RFC 8693 section 4.1 nests them; `agent` is that
@@ -144,8 +141,7 @@ class RuleRef:
         return f"{self.policy}/{self.rule}"
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """Proof 4: the rule that grants the call.
 
     `scopes` are the effective scopes: those of the token that the rule needs, no others.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from deputize.core.model import Action, Delegation, Grant, Peer, RuleRef, Scope, VerifiedToken
 from deputize.core.reasons import Reason
@@ -104,8 +105,7 @@ class Proven:
     grant: Grant | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The answer with its reason, what was proven on the way, and under which configuration."""
 
     decision_id: str

@@ -24,8 +24,6 @@ from deputize.server.tls import server_credentials
 
 SERVICE = external_auth_pb2.DESCRIPTOR.services_by_name["Authorization"].full_name
 HEALTH_NAMES = ("", SERVICE)
-NO_DEADLINE_SECONDS = 1e6
-"""The native transport reports a huge number where grpcio reports None."""
 
 
 class GrpcServer:
@@ -55,19 +53,22 @@ class GrpcServer:
 
 
 def _make_transport(settings: Server) -> grpc.Server:
-    pool = ThreadPoolExecutor(settings.grpc.threads, thread_name_prefix="check")
+    threads, max_bytes = settings.grpc.threads, settings.grpc.max_message_bytes
+    # Threads take the interpreter from each other: as few as keep one free while one waits.
+    if settings.transport == "native":
+        # An extra, loaded only when it is chosen.
+        from deputize.server.native_server import NativeServer  # noqa: PLC0415
+
+        # It has the methods we use of grpcio's server, but no common base.
+        return cast("grpc.Server", NativeServer(threads or 2, max_bytes))
     options = [
         ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", settings.grpc.max_message_bytes),
+        ("grpc.max_receive_message_length", max_bytes),
         ("grpc.max_concurrent_streams", 1024),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5000),
     ]
-    if settings.transport == "native":
-        import pygrpc_native  # noqa: PLC0415 - an extra, loaded only when it is chosen
-
-        # It takes the place of grpcio's server and has its methods, but no common base.
-        return cast("grpc.Server", pygrpc_native.server(pool, options=options))
+    pool = ThreadPoolExecutor(threads or 4, thread_name_prefix="check")
     return grpc.server(pool, options=options)
 
 
@@ -77,8 +78,7 @@ def _register_check(server: grpc.Server, checker: Checker, tls: GrpcTls | None) 
 
     def check(octets: bytes, context: grpc.ServicerContext) -> bytes:
         # None without a deadline, whatever the stubs say.
-        left: float | None = context.time_remaining()
-        remaining = None if left is None or left > NO_DEADLINE_SECONDS else left
+        remaining: float | None = context.time_remaining()
         return checker.check(octets, Caller(remaining, _names(context) if ask_names else None))
 
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(check)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import watchfiles
 
-from deputize.config.loader import Loaded, is_folder, load, policy_files
+from deputize.config.files import Signature, is_folder, sign_files
+from deputize.config.loader import Loaded, load
 from deputize.config.problems import ConfigError, Problem
 
 LOOK_SECONDS = 5.0
@@ -28,8 +29,6 @@ MAX_SETTLE_LOOKS = 30
 MAX_LOADS = 5
 
 _log = logging.getLogger(__name__)
-
-Signature = tuple[tuple[str, int, int, int], ...]
 
 
 class Reloader:
@@ -52,8 +51,7 @@ class Reloader:
         self._on_failed = on_failed
         self._on_look = on_look
         self._stopping = threading.Event()
-        # Empty, so that the first look also sees what changed since `first` was read.
-        self._signature: Signature = ()
+        self._signature = first.signature
         self.problems: tuple[Problem, ...] = ()
         self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
         self._loaded = first
@@ -155,24 +153,3 @@ class Reloader:
             self.look()
             if self._loaded.folders != folders:
                 return
-
-
-def sign_files(sources: tuple[Path, ...]) -> Signature:
-    """How the files look now: name, device-wide number, size and time of change of each."""
-    signature: list[tuple[str, int, int, int]] = []
-    for source in sources:
-        for file in _files_of(source):
-            try:
-                facts = file.stat()
-            except OSError:
-                signature.append((str(file), 0, 0, 0))
-                continue
-            signature.append((str(file), facts.st_ino, facts.st_size, facts.st_mtime_ns))
-    return tuple(signature)
-
-
-def _files_of(source: Path) -> list[Path]:
-    try:
-        return policy_files(source)
-    except OSError:
-        return [source]

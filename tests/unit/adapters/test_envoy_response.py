@@ -60,14 +60,12 @@ def permit(
     assert isinstance(verdict, Permit)
     principal = verdict.delegation.principal._replace(subject=subject)
     actors = tuple(Actor(name, "") for name in chain)
-    return replace(
-        decision,
+    return decision._replace(
         verdict=replace(
             verdict,
             token=replace(verdict.token, token_id=token_id, subject=subject),
-            delegation=replace(verdict.delegation, principal=principal, chain=actors),
-            grant=replace(
-                verdict.grant,
+            delegation=verdict.delegation._replace(principal=principal, chain=actors),
+            grant=verdict.grant._replace(
                 scopes=frozenset(Scope(scope) for scope in scopes),
                 upstream_facts=tuple(facts),
             ),

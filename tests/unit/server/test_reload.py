@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from deputize.config.files import sign_files
 from deputize.config.loader import Loaded, load
 from deputize.server import reload
-from deputize.server.reload import Reloader, sign_files
+from deputize.server.reload import Reloader
 from tests.harness.config_files import POLICY, SERVICE, changed, line_of, write_world
 from tests.harness.issuer import Issuer
 from tests.harness.polling import wait_until

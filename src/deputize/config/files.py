@@ -1,0 +1,67 @@
+"""Which files a configuration consists of, and how they look from outside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+
+class FileLook(NamedTuple):
+    """What tells one state of a file from another; all zero where there is none."""
+
+    path: str
+    number: int
+    size: int
+    changed_ns: int
+
+
+Signature = tuple[FileLook, ...]
+
+
+def look_of(path: Path, facts: os.stat_result) -> FileLook:
+    """How a file looks, by its absolute path."""
+    return FileLook(str(path.absolute()), facts.st_ino, facts.st_size, facts.st_mtime_ns)
+
+
+def sign_files(sources: tuple[Path, ...]) -> Signature:
+    """How the files behind these paths look now."""
+    looks: list[FileLook] = []
+    for source in sources:
+        for file in _files_of(source):
+            try:
+                looks.append(look_of(file, file.stat()))
+            except OSError:
+                looks.append(FileLook(str(file), 0, 0, 0))
+    return tuple(looks)
+
+
+def policy_files(path: Path) -> list[Path]:
+    """The files a listed path stands for: itself, or the YAML files in a folder.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    if not is_folder(path):
+        return [path]
+    # Names that start with a dot are the folders behind a mounted ConfigMap.
+    return sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
+    )
+
+
+def is_folder(path: Path) -> bool:
+    """False also where nobody can tell: no permission, a name too long."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _files_of(source: Path) -> list[Path]:
+    try:
+        return policy_files(source)
+    except OSError:
+        return [source]
