@@ -22,6 +22,7 @@ from tests.harness.service import DeputizeProcess
 
 TRANSPORTS = ("grpcio", "native")
 CHECKS = {"hot": 30000, "cold": 10000}
+ROUNDS = 2
 CACHE = {"hot": 10000, "cold": 0}
 
 
@@ -38,14 +39,22 @@ def main() -> int:
             (folder / "deputize.yaml").write_text(yaml.safe_dump(config))
         configs = {rules: folder / "deputize.yaml" for rules, folder in folders.items()}
         decided = measure_decide(issuer, message, configs)
-        served = {
-            (transport, kind, rules): _serve(transport, kind, folder, message)
-            for rules, folder in folders.items()
-            for kind in CHECKS
-            for transport in TRANSPORTS
-        }
+        served = _serve_all(folders, message)
     _print_table(decided, served)
     return _print_promises(decided, served)
+
+
+def _serve_all(folders: dict[int, Path], message: bytes) -> dict[tuple[str, str, int], Cost]:
+    """Each in interleaved rounds, the cheapest counts: the machine is never quiet."""
+    best: dict[tuple[str, str, int], Cost] = {}
+    for _round in range(ROUNDS):
+        for rules, folder in folders.items():
+            for kind in CHECKS:
+                for transport in TRANSPORTS:
+                    cost = _serve(transport, kind, folder, message)
+                    name = (transport, kind, rules)
+                    best[name] = min(cost, best.get(name, cost), key=lambda each: each.cpu_micros)
+    return best
 
 
 def _serve(transport: str, kind: str, folder: Path, message: bytes) -> Cost:

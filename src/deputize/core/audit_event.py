@@ -10,8 +10,10 @@ draft-ietf-wimse-aims section 11 (what an audit record of an agent's action must
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypedDict
 
 from deputize.core.model import AccessRequest, Delegation, Peer, VerifiedToken
@@ -129,7 +131,13 @@ def build(request: AccessRequest, decision: Decision, duration_us: int) -> Audit
 
 def format_time(seconds: float) -> str:
     """RFC 3339 in UTC with microseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
+    whole = math.floor(seconds)
+    return f"{_format_second(whole)}.{int((seconds - whole) * 1e6):06d}+00:00"
+
+
+@lru_cache(maxsize=8)
+def _format_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _trace_id(traceparent: str) -> str:
