@@ -36,8 +36,10 @@ types: $(STAMP) ## mypy, strict, over src, tests and scripts
 arch: $(STAMP) ## import direction
 	$(BIN)/lint-imports --no-cache
 
-unit property vectors integration fault: $(STAMP) ## one level of the tests
+unit property vectors integration fault: $(STAMP)
 	$(BIN)/pytest tests/$@
+
+# The levels of the tests apart: make unit, property, vectors, integration, fault.
 
 test: lint types arch check-generated ## the one test command: everything CI runs
 	$(BIN)/pytest --cov --cov-report=term
@@ -58,8 +60,7 @@ generate: $(STAMP) ## rebuild stubs, schemas, vectors and reference pages
 check-generated: $(STAMP) ## fail when a generated file is not what `make generate` writes
 	$(BIN)/python -m scripts.generate --check
 
-lock: ## choose new versions within pyproject.toml's ranges
-	$(BIN)/python -m pip install --quiet uv
+lock: $(STAMP) ## choose new versions within pyproject.toml's ranges
 	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-header \
 		--python-version 3.11 pyproject.toml -o requirements.lock
 

@@ -23,7 +23,7 @@ from scripts.reference.markdown import page, table
 
 _SOURCE = "`src/deputize/core/reasons.py` and `src/deputize/adapters/presentation.py`"
 _SEARCHED = ("core/*.py", "server/*.py")
-_TABLES = frozenset({"reasons.py", "model.py"})
+_TABLES = frozenset({"reasons.py", "verdict.py"})
 """Files that list codes or hold the answer, but refuse nothing."""
 _FAMILIES = {
     "request": "Stage 0: what is asked?",
@@ -95,7 +95,7 @@ def _answer(reason: Reason) -> CheckResponse:
     )
     scopes = {Scope("orders:read")} if reason is Reason.POLICY_INSUFFICIENT_SCOPE else set[Scope]()
     denial = Denial(reason=reason, detail="", needed_scopes=frozenset(scopes))
-    octets = Answers(rules).to_response(unreadable("", "", None), refuse("", denial, 0.0))
+    octets = Answers(rules).to_response(unreadable("", "", None), refuse("", denial, 0.0, ""))
     return CheckResponse.FromString(octets)
 
 

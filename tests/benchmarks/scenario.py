@@ -73,7 +73,7 @@ def make_check(issuer: Issuer) -> bytes:
     check = CheckRequest()
     check.attributes.source.principal = AGENT
     http = check.attributes.request.http
-    http.id, http.method, http.host, http.path = "1", "GET", HOST, "/v1/orders/7"
+    http.method, http.host, http.path = "GET", HOST, "/v1/orders/7"
     headers = {
         ":authority": HOST,
         ":method": "GET",

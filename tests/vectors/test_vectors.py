@@ -34,8 +34,6 @@ each_vector = pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vect
 
 @pytest.fixture(scope="module", params=["grpcio", "native"])
 def server(request: pytest.FixtureRequest) -> Iterator[VectorServer]:
-    if request.param == "native":
-        pytest.importorskip("pygrpc_native")
     with running_server(request.param) as running:
         yield running
 

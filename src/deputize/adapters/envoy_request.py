@@ -23,11 +23,11 @@ from deputize.core.model import AccessRequest
 def read_check(octets: bytes, decision_id: str, proxies: tuple[str, ...] | None) -> AccessRequest:
     """Reads a serialized `envoy.service.auth.v3.CheckRequest`.
 
-    `proxies` are the SPIFFE IDs of the calling proxy's certificate, None without mTLS.
+    `proxies` are the SPIFFE IDs of the calling proxy's certificate, None where none are asked for.
     """
     try:
         attributes = CheckRequest.FromString(octets).attributes
-    except (DecodeError, RuntimeError):
+    except (DecodeError, RuntimeError):  # RuntimeError: a message nested too deep
         return unreadable("the check message cannot be decoded", decision_id, proxies)
     source, http = attributes.source, attributes.request.http
     sent = http.headers

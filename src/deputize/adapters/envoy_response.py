@@ -1,7 +1,7 @@
 """A decision to the answer a proxy gets.
 
 Rules of this file:
-- Every answer is built by `allow` or `deny`. A refusal carries gRPC code 7 or 16, never 0: an
+- An answer is an allow, a refusal, or `LAST_RESORT`. A refusal carries gRPC code 7 or 16: an
   empty or OK status lets the request through, whatever else the answer says. Other codes and
   `error_response` count as failures, which proxies may be told to let pass.
 - Our headers are set by overwriting; whatever a server could take for one of them is removed.

@@ -163,6 +163,8 @@ class IssuerKeys:
             for line in left_out:
                 _log.warning("keys of %s: left out %s", self.settings.issuer, line)
         problem = "" if keys else "no usable key in the set"
+        if problem and problem != self.status.error:
+            _log.error("keys of %s: %s, no token is accepted", self.settings.issuer, problem)
         self.status = KeyStatus(len(keys), now, problem, tuple(left_out))
         self._on_fetch(self.settings.issuer, True)  # noqa: FBT003
         return True

@@ -98,7 +98,7 @@ class Telemetry:
         )
         self._audit = Counter(
             "deputize_audit_events_total",
-            "Audit events by result: written, or dropped because the queue was full.",
+            "Audit events by result: written, or dropped for want of a place in the queue.",
             ("result",),
             registry=self.registry,
         )

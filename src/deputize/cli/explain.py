@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import orjson
 import typer
@@ -37,11 +37,14 @@ def explain(
         Path | None,
         typer.Option(
             help="A check request as JSON (`envoy.service.auth.v3.CheckRequest`), `-` for stdin; "
-            "instead of the flags below.",
+            "instead of `--peer`, `--certificate`, `--method`, `--url` and `--header`.",
             allow_dash=True,
         ),
     ] = None,
     peer: Annotated[str, typer.Option(help="The peer's SPIFFE ID.")] = "",
+    certificate: Annotated[
+        Path | None, typer.Option(help="The peer's certificate, a PEM file.", allow_dash=True)
+    ] = None,
     method: Annotated[str, typer.Option(help="The HTTP method.")] = "GET",
     url: Annotated[str, typer.Option(help="The URL; scheme and port do not matter.")] = "",
     header: Annotated[
@@ -66,11 +69,18 @@ def explain(
     --url https://orders.example/v1/orders/7 --token token.txt`
     """
     loaded = load_config(config)
-    check = _read_request(request) if request else _build_request(peer, method, url, header)
+    if request is None:
+        check = _build_request(peer, method, url, header)
+    elif peer or url or header or certificate or method != "GET":
+        refuse_input("give `--request`, or the flags that describe a request, not both")
+    else:
+        check = _read_request(request)
+    if certificate is not None:
+        check.attributes.source.certificate = quote(read_text(certificate))
     if token is not None:
         name = loaded.service.token.header
         prefix = "Bearer " if name == "authorization" else ""
-        check.attributes.request.http.headers[name] = prefix + read_text(token).strip()
+        _add_header(check, name, prefix + read_text(token).strip())
     rings = _read_rings(loaded, jwks or [])
     asked = read_check(check.SerializeToString(), OFFLINE_ID, None)
     snapshot = build_snapshot(loaded.compiled, loaded.digest, rings, None)
@@ -95,9 +105,9 @@ def _build_request(peer: str, method: str, url: str, headers: list[str] | None) 
         host = urlsplit(url).netloc
     except ValueError as error:
         refuse_input(f"`{url}`: {error}")
-    if not host:
-        refuse_input("give `--request`, or `--url` with a host")
-    _, _, rest = url.partition("://")
+    _, colon, rest = url.partition("://")
+    if not host or not colon:
+        refuse_input("give `--request`, or `--url` as `https://host/path`")
     path = rest.removeprefix(host) or "/"
     check = CheckRequest()
     check.attributes.source.principal = peer
@@ -108,10 +118,14 @@ def _build_request(peer: str, method: str, url: str, headers: list[str] | None) 
         name, colon, value = text.partition(":")
         if not colon:
             refuse_input(f"`{text}` is not `name: value`")
-        name, value = name.strip().lower(), value.strip()
-        joined = f"{http.headers[name]},{value}" if name in http.headers else value
-        http.headers[name] = joined
+        _add_header(check, name.strip().lower(), value.strip())
     return check
+
+
+def _add_header(check: CheckRequest, name: str, value: str) -> None:
+    """Adds a header; a second one of the same name is joined to the first, as Envoy does it."""
+    headers = check.attributes.request.http.headers
+    headers[name] = f"{headers[name]},{value}" if name in headers else value
 
 
 def _read_rings(loaded: Loaded, given: list[str]) -> dict[str, KeyRing]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from deputize.core.model import AccessRequest
@@ -19,6 +18,9 @@ QUESTIONS = (
     ("delegation", "Show the mandate."),
     ("policy", "Is it good for this case?"),
 )
+
+
+_QUESTION_WIDTH = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +70,13 @@ def to_json(asked: AccessRequest, decision: Decision) -> dict[str, object]:
 
 def print_explanation(asked: AccessRequest, decision: Decision) -> None:
     """The explanation for people."""
-    table = Table(show_header=False, box=None, padding=(0, 1))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    # No line is broken here: identifiers must stay whole for reading, searching and copying.
+    console = Console(soft_wrap=True, highlight=False)
     marks = {"proved": ("yes", "green"), "refused": ("NO", "bold red"), "not reached": ("-", "dim")}
     for number, entry in enumerate(answer_questions(asked, decision)):
         mark, style = marks[entry.state]
-        table.add_row(f"{number}. {entry.question}", Text(mark, style), Text(entry.answer))
-    console = Console()
-    console.print(table)
+        question = f"{number}. {entry.question}".ljust(_QUESTION_WIDTH)
+        console.print(Text.assemble(question, (mark.ljust(5), style), entry.answer), end="\n")
     style = "bold green" if isinstance(decision.verdict, Permit) else "bold red"
     console.print(Text(f"\n{decision.effect.value}: {decision.reason.value}", style))
     if isinstance(decision.verdict, Denial):

@@ -13,6 +13,7 @@ import typer
 from deputize.cli.explain import explain
 from deputize.cli.inputs import load_config, refuse_input
 from deputize.cli.token_inspect import token_commands
+from deputize.cli.warn import find_warnings
 from deputize.config.problems import ConfigError
 
 app = typer.Typer(
@@ -74,7 +75,9 @@ def validate(config: ConfigOption) -> None:
     """
     loaded = load_config(config)
     issuers, rules = len(loaded.compiled.issuers), len(loaded.compiled.rules)
-    typer.echo(f"valid: {rules} rules, {issuers} issuers, digest {loaded.digest[:12]}")
+    for warning in find_warnings(loaded):
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(f"valid: rules {rules}, issuers {issuers}, digest {loaded.digest[:12]}")
 
 
 @app.command()

@@ -7,9 +7,8 @@ Rules of this file:
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -55,28 +54,20 @@ def compile_config(
     problems += _check_names(policies)
     issuers = {entry.issuer: _compile_issuer(entry, service) for entry in service.issuers}
     domains = frozenset(TrustDomain(name) for name in service.peer.trust_domains)
-    rules: list[Rule] = []
-    for policy, document in policies:
-        for position, rule in enumerate(policy.spec.rules):
-            location: Location = ("spec", "rules", position)
-            problems += _check_rule(rule, document, location, issuers, domains)
-            rules.append(_compile_rule(policy.metadata.name, rule))
+    rules = tuple(
+        _compile_rule(policy.metadata.name, rule)
+        for policy, _document in policies
+        for rule in policy.spec.rules
+    )
     compiled = Compiled(
         RequestRules(service.token.header),
         domains,
         service.peer.require_certificate,
         MappingProxyType(issuers),
         ChainRules(service.delegation.max_chain_depth),
-        tuple(rules),
+        rules,
     )
     return compiled, problems
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean ...?` for a likely slip of the pen, else what is known."""
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    return f"; did you mean `{close[0]}`?" if close else f"; known: {', '.join(names)}"
 
 
 def _compile_issuer(entry: Issuer, service: ServiceSpec) -> TrustedIssuer:
@@ -198,34 +189,4 @@ def _check_names(policies: list[tuple[DelegationPolicy, Document]]) -> list[Prob
                     )
                 )
             seen.add(rule.name)
-    return problems
-
-
-def _check_rule(
-    rule: PolicyRule,
-    document: Document,
-    location: Location,
-    issuers: Mapping[str, TrustedIssuer],
-    domains: frozenset[TrustDomain],
-) -> list[Problem]:
-    problems: list[Problem] = []
-    known = {domain.name for domain in domains}
-    for position, text in enumerate(rule.agents):
-        name = text.removeprefix("spiffe://").partition("/")[0]
-        if name not in known:
-            problems.append(
-                document.problem(
-                    (*location, "agents", position),
-                    f"trust domain `{name}` is not in `peer.trustDomains`{nearest(name, known)}",
-                )
-            )
-    for position, entry in enumerate(rule.on_behalf_of):
-        if entry.issuer not in issuers:
-            problems.append(
-                document.problem(
-                    (*location, "onBehalfOf", position, "issuer"),
-                    f"issuer {show_found(entry.issuer)} is not configured"
-                    f"{nearest(entry.issuer, issuers)}",
-                )
-            )
     return problems

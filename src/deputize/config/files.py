@@ -60,6 +60,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_there(path: Path) -> bool:
+    """False also where nobody can tell."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def _files_of(source: Path) -> list[Path]:
     try:
         return policy_files(source)

@@ -20,18 +20,20 @@ from deputize.config.files import (
     FileLook,
     Signature,
     is_folder,
+    is_there,
     look_of,
     policy_files,
     sign_files,
 )
 from deputize.config.problems import ConfigError, Problem
-from deputize.config.schema import DelegationPolicy, Model, ServiceConfig, ServiceSpec
+from deputize.config.references import Known, check_references, known_names
+from deputize.config.schema import DelegationPolicy, ServiceConfig, ServiceSpec
 from deputize.config.strict_yaml import Document, parse_documents
 from deputize.config.validation import validate
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 
-ModelT = TypeVar("ModelT", bound=Model)
+ResultT = TypeVar("ResultT")
 Policies = list[tuple[DelegationPolicy, Document]]
 
 
@@ -66,6 +68,7 @@ def load(config_file: Path) -> Loaded:
     base = config_file.parent
     document = reading.only_document(config_file)
     config = reading.gather(lambda: validate(ServiceConfig, document))
+    known = known_names(document)
     policies: Policies = []
     for position, path in enumerate(_policy_paths(document, base)):
         try:
@@ -73,11 +76,12 @@ def load(config_file: Path) -> Loaded:
         except OSError as error:
             reading.problems.append(Problem(str(path), 0, "", f"{error.strerror}"))
             continue
-        if not files:
-            message = f"no policy file (*.yaml, *.yml) in {path}"
+        if not files or not is_there(path):
+            message = f"no policy file (*.yaml, *.yml) in {path}" if not files else f"no {path}"
             reading.problems.append(document.problem(("spec", "policies", position), message))
+            continue
         for file in files:
-            policies += reading.policies(file)
+            policies += reading.policies(file, known)
     if config is None:
         raise ConfigError(reading.problems)
     compiled, found = compile_config(config.spec, document, policies)
@@ -90,24 +94,6 @@ def load(config_file: Path) -> Loaded:
     return Loaded(service, compiled, reading.digest.hexdigest(), sources, signature)
 
 
-def parse_policies(octets: bytes, file: str) -> Policies:
-    """Reads the policies of one file.
-
-    Raises:
-        ConfigError: with every problem in it.
-    """
-    problems: list[Problem] = []
-    policies: Policies = []
-    for document in parse_documents(octets, file):
-        try:
-            policies.append((validate(DelegationPolicy, document), document))
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(problems)
-    return policies
-
-
 @dataclass(slots=True)
 class _Reading:
     """Collects problems and the digest while files are read."""
@@ -116,7 +102,7 @@ class _Reading:
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     looks: list[FileLook] = field(default_factory=list)
 
-    def gather(self, step: Callable[[], ModelT]) -> ModelT | None:
+    def gather(self, step: Callable[[], ResultT]) -> ResultT | None:
         try:
             return step()
         except ConfigError as error:
@@ -145,15 +131,20 @@ class _Reading:
             raise ConfigError([Problem(str(file), 0, "", message)])
         return documents[0]
 
-    def policies(self, file: Path) -> Policies:
-        try:
-            policies = parse_policies(self.read(file), str(file))
-        except ConfigError as error:
-            self.problems += error.problems
+    def policies(self, file: Path, known: Known) -> Policies:
+        documents = self.gather(lambda: parse_documents(self.read(file), str(file)))
+        if documents is None:
             return []
-        if not policies:
+        if not documents:
             # Most likely a file that is just being written.
             self.problems.append(Problem(str(file), 0, "", "no policy in this file"))
+        policies: Policies = []
+        for document in documents:
+            self.problems += check_references(document, known)
+            try:
+                policies.append((validate(DelegationPolicy, document), document))
+            except ConfigError as error:
+                self.problems += error.problems
         return policies
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_FOUND = 60
+
+_OTHER_TYPE = re.compile(r"-?[0-9.]*|true|false|null|~")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,7 +39,16 @@ class ConfigError(Exception):
 
 
 def show_found(value: object) -> str:
-    """A found value, short enough for one line."""
-    text = repr(value) if not isinstance(value, str) else value
+    """A found value, short enough for one line; a text that looks like another type in quotes."""
+    text = value if isinstance(value, str) else repr(value)
+    if isinstance(value, str) and _OTHER_TYPE.fullmatch(value):
+        text = f'"{value}"'
     text = " ".join(text.split())
     return f"`{text}`" if len(text) <= MAX_FOUND else f"`{text[:MAX_FOUND]}...`"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean ...?` for a likely slip of the pen, else what is known."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1)
+    return f"; did you mean `{close[0]}`?" if close else f"; known: {', '.join(names)}"

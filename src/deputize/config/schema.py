@@ -7,74 +7,28 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from deputize.core.matching import (
-    parse_agent_pattern,
-    parse_host_pattern,
-    parse_method,
-    parse_path_pattern,
+from deputize.config.texts import (
+    Address,
+    AddressOrSocket,
+    AgentText,
+    HeaderName,
+    HeaderPrefix,
+    HostText,
+    MethodText,
+    Name,
+    PathText,
+    ScopeText,
+    SpiffeIdText,
+    Text,
+    TrustDomainText,
+    UniqueTexts,
+    Url,
 )
-from deputize.core.spiffe import TrustDomain, parse_spiffe_id
-
-API_VERSION = "deputize.dev/v1alpha1"
-
-
-def _checked(parse: Callable[[str], object]) -> AfterValidator:
-    def check(text: str) -> str:
-        parse(text)
-        return text
-
-    return AfterValidator(check)
-
-
-def _unique(values: list[str]) -> list[str]:
-    repeated = sorted(value for value, count in Counter(values).items() if count > 1)
-    if repeated:
-        raise ValueError(f"stands twice: {', '.join(repeated)}")
-    return values
-
-
-def _header_prefix(prefix: str) -> str:
-    if not prefix.startswith("x-") or not prefix.endswith("-") or len(prefix) < len("x-a-"):
-        raise ValueError("a header prefix starts with `x-` and ends with `-`")
-    return prefix
-
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
-HeaderPrefix = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9-]{4,40}$"), AfterValidator(_header_prefix)
-]
-Address = Annotated[
-    str, StringConstraints(pattern=r"^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")
-]
-AddressOrSocket = Annotated[
-    str,
-    StringConstraints(pattern=r"^(unix:/[!-~]+|([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})$"),
-]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2048)]
-ScopeText = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]{1,256}$")]
-AgentText = Annotated[Text, _checked(parse_agent_pattern)]
-HostText = Annotated[Text, _checked(parse_host_pattern)]
-MethodText = Annotated[Text, _checked(parse_method)]
-PathText = Annotated[Text, _checked(parse_path_pattern)]
-TrustDomainText = Annotated[Text, _checked(TrustDomain)]
-SpiffeIdText = Annotated[Text, _checked(parse_spiffe_id)]
-UniqueTexts = AfterValidator(_unique)
 
 
 class Model(BaseModel):

@@ -7,8 +7,7 @@ from typing import TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from deputize.config.compiler import nearest
-from deputize.config.problems import ConfigError, Problem, show_found
+from deputize.config.problems import ConfigError, Problem, nearest, show_found
 from deputize.config.schema import Model
 from deputize.config.strict_yaml import Document
 
@@ -41,9 +40,10 @@ def _describe(model: type[BaseModel], document: Document, details: ErrorDetails)
             found = details["input"]
             text = "" if isinstance(found, dict) else f", found {show_found(found)}"
             message = f"{details['msg'].removeprefix('Value error, ')}{text}"
-        case "string_pattern_mismatch":
-            pattern = details.get("ctx", {}).get("pattern", "")
-            message = f"must match {pattern}, found {show_found(details['input'])}"
+        case "model_type" | "dict_type":
+            message = f"must be a mapping of keys, found {show_found(details['input'])}"
+        case "too_short":
+            message = "must not be empty"
         case _:
             message = f"{_lower_first(details['msg'])}, found {show_found(details['input'])}"
     return document.problem(location, message)

@@ -179,5 +179,5 @@ def _token(token: VerifiedToken | None) -> AuditToken | None:
 def _scopes(token: VerifiedToken | None, verdict: Permit | Denial) -> AuditScopes | None:
     if token is None:
         return None
-    granted = sorted(verdict.grant.scopes) if isinstance(verdict, Permit) else []
-    return {"token": sorted(token.scopes), "granted": list[str](granted)}
+    granted: list[str] = sorted(verdict.grant.scopes) if isinstance(verdict, Permit) else []
+    return {"token": sorted(token.scopes), "granted": granted}

@@ -47,8 +47,17 @@ def decide(asked: AccessRequest, snapshot: Snapshot, now: float, recall: token.R
     except Denied as denied:
         verdict = denied.denial
     except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
-        verdict = Denial(reason=Reason.SYSTEM_INTERNAL, detail=type(error).__name__)
+        verdict = Denial(reason=Reason.SYSTEM_INTERNAL, detail=locate(error))
     return Decision(asked.decision_id, verdict, proven, snapshot.digest, now)
+
+
+def locate(error: Exception) -> str:
+    """The kind of an error and where it was raised: what a report needs, and nothing it said."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "" if trace is None else f" in {trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}"
+    return f"{type(error).__name__}{place}"
 
 
 def overrule(decision: Decision, denial: Denial) -> Decision:
@@ -62,6 +71,6 @@ def overrule(decision: Decision, denial: Denial) -> Decision:
     )
 
 
-def refuse(decision_id: str, denial: Denial, now: float) -> Decision:
-    """A refusal where there is nothing to decide under or on."""
-    return Decision(decision_id, denial, Proven(), "", now)
+def refuse(decision_id: str, denial: Denial, now: float, policy_digest: str) -> Decision:
+    """A refusal where nothing was decided; the digest is empty where there is no configuration."""
+    return Decision(decision_id, denial, Proven(), policy_digest, now)

@@ -3,7 +3,8 @@
 Rules of this file:
 - A wildcard stands for whole segments or one whole label, never for a part of one.
 - Matching is exact and case-sensitive; hosts arrive in lower case.
-- Each pattern has a plain `matches`; `policy_index.py` finds the same rules without a scan.
+- Each pattern has a plain `matches`, the definition; `policy_index.py` finds the same rules
+  without a scan, and tests compare the two.
 """
 
 from __future__ import annotations

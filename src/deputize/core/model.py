@@ -45,7 +45,7 @@ class AccessRequest(NamedTuple):
     `headers` has lower-case names as the proxy spells them; repeated headers are joined with `,`
     as Envoy does it. `path` is the undecoded path with query. `asserted_principal` and
     `certificate` (URL-encoded PEM) are empty when the proxy sent none. `proxies` are the SPIFFE
-    IDs in the client certificate of the proxy itself, None where its connection has no mTLS.
+    IDs in the client certificate of the proxy itself, None where no list of proxies is kept.
     `defect` says why the message cannot be read at all; `is_http` is false for a TCP check.
     """
 

@@ -33,8 +33,7 @@ ExtensionT = TypeVar("ExtensionT", bound=x509.ExtensionType)
 class PeerRules:
     """Whom to believe: trust domains of peers, and which proxies may ask.
 
-    `allowed_proxies` holds SPIFFE IDs as text; None means the connection has no mTLS and
-    whoever reaches the port may ask.
+    `allowed_proxies` holds SPIFFE IDs as text; None means that whoever reaches the port may ask.
     """
 
     trust_domains: frozenset[TrustDomain]

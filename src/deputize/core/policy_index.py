@@ -154,11 +154,11 @@ class PolicyIndex(Generic[RuleT]):
         for host in rule.hosts:
             root = self._hosts.setdefault(host, _Node())
             for path in rule.paths:
-                for leaf in _leaves_for(root, path):
-                    for method in rule.methods:
-                        by_agent = leaf.setdefault(method, {})
-                        for agent in rule.agents:
-                            self._fill(by_agent.setdefault(agent.text, {}), rule)
+                leaf = _leaf_for(root, path)
+                for method in rule.methods:
+                    by_agent = leaf.setdefault(method, {})
+                    for agent in rule.agents:
+                        self._fill(by_agent.setdefault(agent.text, {}), rule)
 
     def _fill(self, bucket: Bucket[RuleT], rule: RuleT) -> None:
         for pattern in rule.principals:
@@ -198,7 +198,7 @@ def _walk(root: _Node[RuleT], segments: tuple[str, ...], found: list[Leaf[RuleT]
             found.append(node.tail)
 
 
-def _leaves_for(root: _Node[RuleT], path: PathPattern) -> list[Leaf[RuleT]]:
+def _leaf_for(root: _Node[RuleT], path: PathPattern) -> Leaf[RuleT]:
     node = root
     for segment in path.segments:
         if segment == ANY:
@@ -207,7 +207,7 @@ def _leaves_for(root: _Node[RuleT], path: PathPattern) -> list[Leaf[RuleT]]:
             node = node.parameter
         else:
             node = node.literal.setdefault(segment, _Node())
-    return [node.tail if path.has_tail else node.exact]
+    return node.tail if path.has_tail else node.exact
 
 
 def _any_key(issuer: str) -> str:

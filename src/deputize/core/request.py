@@ -89,7 +89,7 @@ def read_credential(request: AccessRequest, rules: RequestRules) -> str | None:
         Denied: request.duplicate_credential.
     """
     value = request.headers.get(rules.token_header)
-    if _TOKEN_PARAMETER.findall(request.path.partition("?")[2]):
+    if _TOKEN_PARAMETER.search(request.path.partition("?")[2]):
         raise Denied(Reason.REQUEST_DUPLICATE_CREDENTIAL, "a token in the query string")
     if not value:
         return None

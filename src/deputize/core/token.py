@@ -130,7 +130,7 @@ def _still_trusted(
 def _find_issuer(jws: UnverifiedJws, issuers: Mapping[str, TrustedIssuer]) -> TrustedIssuer:
     issuer = jws.payload.get("iss")
     if issuer is None:
-        raise Denied(Reason.TOKEN_CLAIM_MISSING, "claim iss")
+        raise Denied(Reason.TOKEN_CLAIM_MISSING, "claim iss is absent")
     trusted = issuers.get(issuer) if isinstance(issuer, str) else None
     if trusted is None:
         raise Denied(Reason.TOKEN_UNKNOWN_ISSUER, "iss is not a configured issuer")
@@ -164,7 +164,7 @@ def _read_claims(
 ) -> VerifiedToken:
     for name in _REQUIRED:
         if claims.get(name) is None:
-            raise Denied(Reason.TOKEN_CLAIM_MISSING, f"claim {name}")
+            raise Denied(Reason.TOKEN_CLAIM_MISSING, f"claim {name} is absent")
     return VerifiedToken(
         issuer=trusted.issuer,
         subject=_text(claims, "sub"),

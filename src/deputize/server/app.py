@@ -32,6 +32,7 @@ class App:
     Raises:
         ConfigError: the configuration is wrong.
         OSError, RuntimeError, ValueError: a port, file or certificate cannot be used.
+        ImportError: transport `native` without the extra `deputize[native]`.
     """
 
     def __init__(self, config_file: Path) -> None:
@@ -65,7 +66,7 @@ class App:
             first,
             on_loaded=self._use,
             on_failed=lambda: self.telemetry.count_reload(loaded_at=None, rules=0),
-            on_look=self._keys.poke_files,
+            on_changed=self._keys.poke_files,
         )
 
     def start(self) -> None:
@@ -92,9 +93,8 @@ class App:
         self._draining.set()
         self.grpc.set_serving(serving=False)
         _log.info("draining for %d s", drain.delay_seconds)
-        threading.Event().wait(drain.delay_seconds)
-        if not self.grpc.stop(drain.grace_seconds):
-            _log.warning("some checks did not finish within %d s", drain.grace_seconds)
+        time.sleep(drain.delay_seconds)
+        self.grpc.stop(drain.grace_seconds)
         self._reloader.stop()
         self._keys.stop()
         if not self._audit.close(AUDIT_CLOSE_SECONDS):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from deputize.adapters.envoy_request import read_check, unreadable
 from deputize.adapters.envoy_response import LAST_RESORT, ObligationError
 from deputize.core import audit_event
-from deputize.core.decide import decide, overrule, refuse
+from deputize.core.decide import decide, locate, overrule, refuse
 from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
@@ -89,21 +89,20 @@ class Checker:
         decision_id = f"{self._random.getrandbits(128):032x}"
         deadline = started + self._seconds_for(caller)
         request = unreadable("", decision_id, caller.proxies)
-        answers = self._fallback
+        answers, digest = self._fallback, ""
         try:
             request = read_check(octets, decision_id, caller.proxies)
             active = self._snapshots.current
             if active is None:
-                decision = _refuse(decision_id, Reason.SYSTEM_NOT_READY, "no configuration yet")
-            elif deadline <= started:
-                # Nobody waits for the answer any more: under load, do not work for it.
-                decision = _refuse(decision_id, Reason.SYSTEM_DEADLINE, "it came too late")
+                denial = Denial(reason=Reason.SYSTEM_NOT_READY, detail="no configuration yet")
+                decision = refuse(decision_id, denial, time.time(), "")
             else:
-                answers = active.answers
-                decision = self._decide(request, active.snapshot, deadline)
+                answers, digest = active.answers, active.snapshot.digest
+                decision = self._decide(request, active.snapshot, started, deadline)
         except Exception as error:
             _log.exception("decision %s failed", decision_id)
-            decision = _refuse(decision_id, Reason.SYSTEM_INTERNAL, type(error).__name__)
+            denial = Denial(reason=Reason.SYSTEM_INTERNAL, detail=locate(error))
+            decision = refuse(decision_id, denial, time.time(), digest)
         if decision.reason is Reason.SYSTEM_INTERNAL:
             _log.error("decision %s: %s", decision_id, decision.verdict)
         if self._limits.audit_required and not self._audit_is_healthy():
@@ -118,8 +117,14 @@ class Checker:
         self._count(decision, started)
         return answer
 
-    def _decide(self, request: AccessRequest, snapshot: Snapshot, deadline: float) -> Decision:
+    def _decide(
+        self, request: AccessRequest, snapshot: Snapshot, started: float, deadline: float
+    ) -> Decision:
         """Decides; when a key is missing fetches once, within the time, and decides again."""
+        if deadline <= started:
+            # Nobody waits for the answer any more: under load, do not work for it.
+            denial = Denial(reason=Reason.SYSTEM_DEADLINE, detail="it came too late")
+            return refuse(request.decision_id, denial, self._now(), snapshot.digest)
         lookups: list[tuple[str, VerifiedToken | None]] = []
 
         def recall(compact: str) -> VerifiedToken | None:
@@ -204,7 +209,3 @@ def _overrule(decision: Decision, reason: Reason, detail: str) -> Decision:
     if isinstance(decision.verdict, Permit):
         return overrule(decision, Denial(reason=reason, detail=detail))
     return decision
-
-
-def _refuse(decision_id: str, reason: Reason, detail: str) -> Decision:
-    return refuse(decision_id, Denial(reason=reason, detail=detail), time.time())

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-START_SECONDS = 10.0
+STOP_SECONDS = 10.0
 MAX_PORT = 65535
 
 
@@ -86,7 +86,7 @@ class HttpServer:
     def stop(self) -> None:
         """Ends serving."""
         self._server.should_exit = True
-        self._thread.join(START_SECONDS)
+        self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         self._server.run([self._socket])

@@ -64,7 +64,7 @@ class NativeServer:
         self._max_message_bytes = max_message_bytes
         self._unary: dict[str, grpc.RpcMethodHandler[object, object]] = {}
         self._streams: dict[str, dict[str, grpc.RpcMethodHandler[object, object]]] = {}
-        self._handlers: list[grpc.RpcMethodHandler[object, object]] = []
+        self._handlers: dict[int, grpc.RpcMethodHandler[object, object]] = {}
         self._front: NativeGrpcFront | None = None
         self._stopping = threading.Event()
         self._workers = [
@@ -109,14 +109,14 @@ class NativeServer:
         self._fallback.add_insecure_port(f"unix:{socket}")
         self._fallback.start()
         front.set_fallback(str(socket))
-        self._handlers = list(self._unary.values())
-        front.add_methods([(path, False) for path in self._unary])
+        numbers = front.add_methods([(path, False) for path in self._unary])
+        self._handlers = dict(zip(numbers, self._unary.values(), strict=True))
         front.start()
         for worker in self._workers:
             worker.start()
 
     def stop(self, grace: float | None) -> threading.Event:
-        """Ends serving; the event is set when nothing runs any more."""
+        """Ends serving; the event is set at the end of the grace, or when nothing runs any more."""
         done = threading.Event()
         threading.Thread(target=self._stop, args=(grace or 0.0, done), daemon=True).start()
         return done

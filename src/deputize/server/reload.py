@@ -44,12 +44,12 @@ class Reloader:
         *,
         on_loaded: Callable[[Loaded], None],
         on_failed: Callable[[], None],
-        on_look: Callable[[], None],
+        on_changed: Callable[[], None],
     ) -> None:
         self._config_file = config_file
         self._on_loaded = on_loaded
         self._on_failed = on_failed
-        self._on_look = on_look
+        self._on_changed = on_changed
         self._stopping = threading.Event()
         self._signature = first.signature
         self.problems: tuple[Problem, ...] = ()
@@ -72,7 +72,7 @@ class Reloader:
         signature = self._settled_signature()
         if signature == self._signature and not self.problems:
             return
-        self._on_look()
+        self._on_changed()
         result = self._load()
         for _try in range(MAX_LOADS):
             if self._sign() == signature or self._stopping.is_set():

@@ -41,7 +41,7 @@ def test_decisions_are_counted_by_effect_family_and_rule() -> None:
 def test_refusals_are_counted_by_reason_and_every_reason_has_its_series() -> None:
     telemetry = Telemetry("grpcio")
     telemetry.count_decision(
-        refuse("d", Denial(reason=Reason.SYSTEM_DEADLINE, detail=""), NOW), 0.001
+        refuse("d", Denial(reason=Reason.SYSTEM_DEADLINE, detail=""), NOW, ""), 0.001
     )
     refusals = samples(telemetry.registry, "deputize_refusals_total")
     assert {value for ((_, value),) in refusals} == set(Reason) - {Reason.POLICY_ALLOWED}

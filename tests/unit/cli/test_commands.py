@@ -20,8 +20,20 @@ def run(*arguments: str | Path, stdin: str | None = None) -> Result:
 
 
 def test_a_good_configuration_is_valid(tmp_path: Path) -> None:
-    result = run("validate", "--config", write_world(tmp_path))
+    config_file = write_world(tmp_path)
+    (tmp_path / "jwks.json").write_bytes(Issuer(ISSUER_URL).jwks())
+    result = run("validate", "--config", config_file)
     assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_what_will_hardly_work_is_a_warning(tmp_path: Path) -> None:
+    service = changed(SERVICE, '["127.0.0.1:0"]', '["0.0.0.0:0"]')
+    config_file = write_world(tmp_path, service=service)
+    result = run("validate", "--config", config_file)
+    assert result.exit_code == 0
+    assert result.stderr.count("warning: ") == 2
+    (tmp_path / "jwks.json").write_text('{"keys": [{"kty": "oct", "kid": "k", "k": "AAAA"}]}')
+    assert run("validate", "--config", config_file).stderr.count("warning: ") == 3
 
 
 def test_a_bad_configuration_ends_with_2_and_names_every_place(tmp_path: Path) -> None:

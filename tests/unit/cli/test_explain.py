@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from google.protobuf import json_format
@@ -16,7 +17,7 @@ from deputize.core.reasons import Reason
 from tests.harness.check_message import make_check
 from tests.harness.config_files import SERVICE, changed, write_world
 from tests.harness.issuer import Issuer
-from tests.harness.world import AGENT, HOST, ISSUER_URL, NOW, OTHER_AGENT
+from tests.harness.world import AGENT, HOST, ISSUER_URL, NOW, OTHER_AGENT, make_svid
 
 URL = f"https://{HOST}/v1/orders/7"
 
@@ -111,8 +112,8 @@ def test_a_request_may_come_from_standard_input(world: World) -> None:
 
 
 def test_repeated_headers_are_joined_as_a_proxy_does_it(world: World) -> None:
-    result = world.ask("--header", "X-Mandate: a", "--header", "Authorization: Bearer x")
-    assert told(result)["effect"] == "allow"
+    both = world.ask("--header", "X-Mandate: a", "--header", "Authorization: Bearer x")
+    assert told(both)["reason"] == Reason.REQUEST_DUPLICATE_CREDENTIAL
     headers = ["--header", f"authorization: Bearer {world.token}"]
     plain = ["--peer", AGENT, "--url", URL, "--at", str(NOW), "--json"]
     assert told(world.explain(*plain, *headers))["effect"] == "allow"
@@ -183,3 +184,22 @@ def test_a_request_that_is_no_check_ends_with_2(world: World, text: str) -> None
 def test_a_key_file_that_is_no_key_set_ends_with_2(world: World) -> None:
     (world.folder / "jwks.json").write_text("[]")
     assert world.ask().exit_code == 2
+
+
+def test_a_request_comes_from_a_file_or_from_flags(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    file.write_text("{}")
+    for flag in (("--method", "DELETE"), ("--peer", AGENT), ("--url", URL)):
+        assert world.explain("--request", str(file), *flag).exit_code == 2
+
+
+def test_the_certificate_may_be_given(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "svid.pem"
+    file.write_text(unquote(make_svid([AGENT])))
+    assert told(world.ask("--certificate", str(file)))["effect"] == "allow"
+    file.write_text(unquote(make_svid([OTHER_AGENT])))
+    assert told(world.ask("--certificate", str(file)))["reason"] == Reason.PEER_SVID_INVALID
+
+
+def test_a_url_without_a_scheme_is_refused(world: World) -> None:
+    assert world.explain("--peer", AGENT, "--url", f"//{HOST}/v1/orders/7").exit_code == 2

@@ -90,7 +90,9 @@ def test_a_link_to_nowhere_is_refused(tmp_path: Path, missing: str) -> None:
 
 def test_a_missing_policy_file_is_refused(tmp_path: Path) -> None:
     text = changed(SERVICE, "[policies]", "[policies, nowhere.yaml]")
-    assert problem_places(write_world(tmp_path, service=text)) == [("nowhere.yaml", 0, "")]
+    assert problem_places(write_world(tmp_path, service=text)) == [
+        ("deputize.yaml", line_of(text, "nowhere"), "spec.policies[1]")
+    ]
 
 
 def test_a_folder_with_the_name_of_a_file_is_refused(tmp_path: Path) -> None:
@@ -120,7 +122,9 @@ def test_a_name_no_file_can_have_is_refused(tmp_path: Path) -> None:
 def test_a_name_too_long_for_a_file_is_refused(tmp_path: Path) -> None:
     name = "a" * 300
     text = changed(SERVICE, "[policies]", f"[policies, {name}]")
-    assert problem_places(write_world(tmp_path, service=text)) == [(name, 0, "")]
+    assert problem_places(write_world(tmp_path, service=text)) == [
+        ("deputize.yaml", line_of(text, name), "spec.policies[1]")
+    ]
 
 
 def test_a_key_file_that_cannot_be_there_does_not_hide_where_changes_come_from(

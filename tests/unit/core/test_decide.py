@@ -162,7 +162,7 @@ def test_a_decision_can_be_overruled_only_to_a_refusal() -> None:
 
 
 def test_a_refusal_without_a_world() -> None:
-    decision = refuse("d", Denial(reason=Reason.SYSTEM_NOT_READY, detail=""), NOW)
+    decision = refuse("d", Denial(reason=Reason.SYSTEM_NOT_READY, detail=""), NOW, "")
     assert (decision.effect, decision.reason) == (Effect.DENY, Reason.SYSTEM_NOT_READY)
     assert decision.proven.peer is None
 

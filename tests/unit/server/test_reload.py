@@ -41,7 +41,7 @@ class Watching:
             load(config_file),
             on_loaded=self.loaded.append,
             on_failed=self.count_failure,
-            on_look=self.count_look,
+            on_changed=self.count_look,
         )
         self.reloader.look()
 

@@ -1,0 +1,106 @@
+"""The kinds of text in a configuration, each with the check that says what is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic.fields import FieldInfo
+
+from deputize.core.matching import (
+    parse_agent_pattern,
+    parse_host_pattern,
+    parse_method,
+    parse_path_pattern,
+)
+from deputize.core.spiffe import TrustDomain, parse_spiffe_id
+
+_MAX_PORT = 65535
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_SOCKET = re.compile(r"unix:/[!-~]+")
+_URL = re.compile(r"(https?)://([^/?#@\s]+)(?:[/?][!-~]*)?")
+_LOOPBACK = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]{1,5})?")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_PREFIX = re.compile(r"x-[a-z0-9-]{1,37}-")
+_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")
+
+
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    def validate(text: str) -> str:
+        check(text)
+        return text
+
+    return AfterValidator(validate)
+
+
+def _like(pattern: re.Pattern[str], what: str) -> AfterValidator:
+    def check(text: str) -> None:
+        if not pattern.fullmatch(text):
+            raise ValueError(what)
+
+    return _checked(check)
+
+
+def _shown(pattern: re.Pattern[str]) -> FieldInfo:
+    """The pattern for editors, which read the JSON Schema."""
+    info: FieldInfo = Field(json_schema_extra={"pattern": f"^(?:{pattern.pattern})$"})
+    return info
+
+
+def _address(text: str) -> None:
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match[1]) > _MAX_PORT:
+        raise ValueError("an address is `host:port`, for example `127.0.0.1:9191`")
+
+
+def _address_or_socket(text: str) -> None:
+    if not _SOCKET.fullmatch(text):
+        try:
+            _address(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or `unix:/path`") from None
+
+
+def _url(text: str) -> None:
+    match = _URL.fullmatch(text)
+    if match is None:
+        raise ValueError("a URL is `https://host/path`, without user, fragment or space")
+    if match[1] == "http" and not _LOOPBACK.fullmatch(match[2]):
+        raise ValueError("only `https` is allowed, or `http` on loopback")
+
+
+def _unique(values: list[str]) -> list[str]:
+    repeated = sorted(value for value, count in Counter(values).items() if count > 1)
+    if repeated:
+        raise ValueError(f"stands twice: {', '.join(repeated)}")
+    return values
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+Name = Annotated[Text, _shown(_NAME), _like(_NAME, "a name has a-z, 0-9 and inner -")]
+HeaderName = Annotated[
+    Text, _shown(_NAME), _like(_NAME, "a header name is in lower case: a-z, 0-9 and -, at most 63")
+]
+HeaderPrefix = Annotated[
+    Text,
+    _shown(_PREFIX),
+    _like(_PREFIX, "a header prefix is like `x-acme-`"),
+]
+Address = Annotated[Text, _checked(_address)]
+AddressOrSocket = Annotated[Text, _checked(_address_or_socket)]
+Url = Annotated[Text, _checked(_url)]
+ScopeText = Annotated[
+    Text,
+    _shown(_SCOPE),
+    _like(_SCOPE, "a scope has no space, quote or backslash"),
+]
+AgentText = Annotated[Text, _checked(parse_agent_pattern)]
+HostText = Annotated[Text, _checked(parse_host_pattern)]
+MethodText = Annotated[Text, _checked(parse_method)]
+PathText = Annotated[Text, _checked(parse_path_pattern)]
+TrustDomainText = Annotated[Text, _checked(TrustDomain)]
+SpiffeIdText = Annotated[Text, _checked(parse_spiffe_id)]
+UniqueTexts = AfterValidator(_unique)
