@@ -73,7 +73,10 @@ def show_events(console: Console, outcomes: Iterable[Outcome]) -> None:
         title = Text.assemble(("Audit event: ", "bold cyan"), outcome.scene.title)
         console.print(Rule(title, align="left", style="dim"))
         text = json.dumps(outcome.event, indent=2)
-        console.print(Syntax(text, "json", background_color="default", word_wrap=True))
+        # Unbroken lines, so that what is copied is JSON.
+        console.print(
+            Syntax("", "json", background_color="default").highlight(text), soft_wrap=True
+        )
 
 
 def show_verdict(console: Console, summary: str, faults: list[str]) -> None:

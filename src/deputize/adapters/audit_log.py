@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -103,8 +104,7 @@ class AuditLog:
         self._on_written = on_written
         self._on_dropped = on_dropped
         self._on_failure = on_failure
-        self._lock = threading.Lock()
-        self._lines: list[bytes] = []
+        self._lines: deque[bytes] = deque()
         self._writing = 0
         self._failing = False
         self._waiting = threading.Event()
@@ -131,20 +131,19 @@ class AuditLog:
             _log.exception("an audit event cannot be written as JSON")
             self._on_dropped()
             return False
-        with self._lock:
-            taken = self.length < self._size and not self._closing.is_set()
-            if taken:
-                self._lines.append(line)
+        # Appending needs no lock; a few threads at once may exceed the size by as many events.
+        taken = self.length < self._size and not self._closing.is_set()
         if not taken:
             self._on_dropped()
-        elif not self._waiting.is_set():
+            return False
+        self._lines.append(line)
+        if not self._waiting.is_set():
             self._waiting.set()
-        return taken
+        return True
 
     def close(self, timeout: float) -> bool:
         """Writes what is queued, for at most `timeout` seconds; true when nothing is left."""
-        with self._lock:
-            self._closing.set()
+        self._closing.set()
         self._waiting.set()
         self._thread.join(timeout)
         self._giving_up.set()
@@ -158,9 +157,8 @@ class AuditLog:
             # Waking up for each event would cost more than writing it.
             self._closing.wait(LINGER_SECONDS)
             self._waiting.clear()
-            with self._lock:
-                lines, self._lines = self._lines, []
-                self._writing = len(lines)
+            lines = [self._lines.popleft() for _line in range(len(self._lines))]
+            self._writing = len(lines)
             if not self._write_all(b"".join(lines)):
                 return
             self._writing = 0

@@ -68,7 +68,7 @@ def evaluate(delegation: Delegation, action: Action, rules: PolicyIndex[Rule]) -
     if not granting:
         raise _nearest_miss(covering, delegation)
     grant = _first(granting)
-    return Grant(grant.ref, grant.scopes & delegation.scopes, grant.upstream_facts)
+    return Grant(grant.ref, grant.scopes, grant.upstream_facts)
 
 
 def _unmet(rule: Rule, delegation: Delegation) -> Reason | None:

@@ -41,7 +41,7 @@ class _AbortError(Exception):
         self.details = details
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Context:
     """What a handler may ask of a call; `remaining` counts from `received` (monotonic)."""
 
