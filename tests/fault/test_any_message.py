@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
-from deputize.server.check import Caller
+from deputize.server.check import AskingProxy
 from tests.harness.check_message import Verdict, make_check
 from tests.harness.ports import make_ports
 from tests.harness.world import AGENT, HOST, NOW, OTHER_AGENT, shared_issuer
@@ -15,25 +15,25 @@ TOKEN = shared_issuer().issue(now=NOW)
 ALLOWED = make_check(TOKEN).SerializeToString()
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
-callers = st.builds(
-    Caller,
+asking_proxies = st.builds(
+    AskingProxy,
     remaining=st.one_of(st.none(), st.floats(allow_nan=True)),
-    proxies=st.one_of(st.none(), st.lists(texts, max_size=2).map(tuple)),
+    spiffe_ids=st.one_of(st.none(), st.lists(texts, max_size=2).map(tuple)),
 )
 
 
-def ask(octets: bytes, caller: Caller = Caller(None, None)) -> Verdict:  # noqa: B008 - immutable
+def ask(octets: bytes, proxy: AskingProxy = AskingProxy(None, None)) -> Verdict:  # noqa: B008 - immutable
     ports = make_ports()
-    verdict = ports.ask(octets, caller)
+    verdict = ports.ask(octets, proxy)
     (event,) = ports.events
     assert event["effect"] == ("allow" if verdict.allowed else "deny")
     assert event["decision_id"] == verdict.decision_id
     return verdict
 
 
-@given(st.binary(max_size=300), callers)
-def test_random_bytes_are_refused(octets: bytes, caller: Caller) -> None:
-    assert not ask(octets, caller).allowed
+@given(st.binary(max_size=300), asking_proxies)
+def test_random_bytes_are_refused(octets: bytes, proxy: AskingProxy) -> None:
+    assert not ask(octets, proxy).allowed
 
 
 @given(st.data())
@@ -72,9 +72,9 @@ def checks(draw: st.DrawFn) -> CheckRequest:
     return check
 
 
-@given(checks(), callers)
-def test_random_messages_are_answered(check: CheckRequest, caller: Caller) -> None:
-    ask(check.SerializeToString(), caller)
+@given(checks(), asking_proxies)
+def test_random_messages_are_answered(check: CheckRequest, proxy: AskingProxy) -> None:
+    ask(check.SerializeToString(), proxy)
 
 
 @given(checks())

@@ -15,7 +15,7 @@ from deputize.adapters.key_sources import IssuerKeys, KeySettings
 from deputize.core.keys import Algorithm
 from deputize.core.reasons import Reason
 from deputize.core.verdict import KeyWanted
-from deputize.server.check import Caller, Limits
+from deputize.server.check import AskingProxy, Limits
 from tests.harness.check_message import make_check
 from tests.harness.issuer import Issuer
 from tests.harness.polling import wait_until
@@ -65,13 +65,13 @@ def unknown_key_check() -> bytes:
     return make_check(token).SerializeToString()
 
 
-@pytest.mark.parametrize("caller", [Caller(0.3, None), Caller(None, None)])
-def test_a_key_source_that_never_answers(hanging_keys: KeysOfOne, caller: Caller) -> None:
+@pytest.mark.parametrize("proxy", [AskingProxy(0.3, None), AskingProxy(None, None)])
+def test_a_key_source_that_never_answers(hanging_keys: KeysOfOne, proxy: AskingProxy) -> None:
     ports = make_ports()
     ports.keys = hanging_keys
     ports.limits = Limits(0.3, audit_required=True)
     started = time.monotonic()
-    assert ports.ask(unknown_key_check(), caller).reason == Reason.TOKEN_UNKNOWN_KEY
+    assert ports.ask(unknown_key_check(), proxy).reason == Reason.TOKEN_UNKNOWN_KEY
     assert time.monotonic() - started < MUCH_TOO_LONG
     assert len(ports.events) == 1
 

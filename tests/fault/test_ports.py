@@ -15,7 +15,7 @@ from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
 from deputize.core.verdict import Decision, KeyWanted, Permit
-from deputize.server.check import Caller, Limits
+from deputize.server.check import AskingProxy, Limits
 from deputize.server.ports import Active
 from tests.harness.check_message import make_check
 from tests.harness.issuer import Issuer
@@ -154,7 +154,7 @@ def test_a_key_that_is_found_decides_again() -> None:
     ports.keys = FindingKeys()
     checker = ports.checker()
     octets = make_check(issuer.issue(now=NOW)).SerializeToString()
-    checker.check(octets, Caller(None, None))
+    checker.check(octets, AskingProxy(None, None))
     assert [event["effect"] for event in ports.events] == ["allow"]
 
 
@@ -363,7 +363,7 @@ def test_failing_metrics_change_no_answer() -> None:
 
 def test_a_caller_without_time_left_is_refused() -> None:
     ports = make_ports()
-    verdict = ports.ask(caller=Caller(0.0, None))
+    verdict = ports.ask(proxy=AskingProxy(0.0, None))
     assert (verdict.allowed, verdict.reason) == (False, Reason.SYSTEM_DEADLINE)
     assert len(ports.events) == 1
 
@@ -371,7 +371,7 @@ def test_a_caller_without_time_left_is_refused() -> None:
 @pytest.mark.parametrize("remaining", [-1.0, math.nan, -math.inf])
 def test_a_strange_deadline_raises_nothing(remaining: float) -> None:
     ports = make_ports()
-    ports.ask(caller=Caller(remaining, None))
+    ports.ask(proxy=AskingProxy(remaining, None))
     assert len(ports.events) == 1
 
 

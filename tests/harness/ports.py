@@ -11,7 +11,7 @@ from deputize.core.audit_event import AuditEvent
 from deputize.core.snapshot import Snapshot
 from deputize.core.verdict import Decision, KeyWanted
 from deputize.server import ports
-from deputize.server.check import Caller, Checker, Limits
+from deputize.server.check import AskingProxy, Checker, Limits
 from deputize.server.ports import Active
 from deputize.server.state import TokenMemory
 from tests.harness.check_message import Verdict, make_check, read_answer
@@ -24,7 +24,7 @@ UPSTREAM = UpstreamRules(
     forward_header="",
     remove_headers=(),
 )
-NO_DEADLINE = Caller(remaining=None, proxies=None)
+NO_DEADLINE = AskingProxy(remaining=None, spiffe_ids=None)
 
 
 @dataclass(slots=True)
@@ -92,10 +92,10 @@ class Ports:
             clock=self.clock,
         )
 
-    def ask(self, octets: bytes | None = None, caller: Caller = NO_DEADLINE) -> Verdict:
+    def ask(self, octets: bytes | None = None, proxy: AskingProxy = NO_DEADLINE) -> Verdict:
         """The answer to a check, by default to one that is allowed when every port works."""
         octets = allowed_check() if octets is None else octets
-        return read_answer(self.checker().check(octets, caller))
+        return read_answer(self.checker().check(octets, proxy))
 
     @property
     def events(self) -> list[AuditEvent]:

@@ -68,6 +68,7 @@ def evaluate(delegation: Delegation, action: Action, rules: PolicyIndex[Rule]) -
     if not granting:
         raise _nearest_miss(covering, delegation)
     grant = _first(granting)
+    # The token has them all, so the scopes of the rule are the intersection.
     return Grant(grant.ref, grant.scopes, grant.upstream_facts)
 
 

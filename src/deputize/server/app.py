@@ -18,7 +18,7 @@ from deputize.server.grpc_server import GrpcServer
 from deputize.server.http_server import HttpServer, Readiness
 from deputize.server.key_keeper import KeyKeeper
 from deputize.server.reload import Reloader
-from deputize.server.state import State, TokenMemory, allowed_callers, upstream_rules
+from deputize.server.state import State, TokenMemory, allowed_proxies, upstream_rules
 
 AUDIT_CLOSE_SECONDS = 5.0
 POLL_SECONDS = 0.2
@@ -42,7 +42,7 @@ class App:
         self._restart_notes: tuple[str, ...] = ()
         self._draining = threading.Event()
         self._stopping = threading.Event()
-        self._state = State(allowed_callers(service))
+        self._state = State(allowed_proxies(service))
         self.telemetry = Telemetry(service.server.transport)
         self._keys = KeyKeeper(self._state, self.telemetry)
         self._audit = _open_audit(service.audit, self.telemetry)

@@ -2,7 +2,7 @@
 
 Rules of this file:
 - `check` always returns an answer and never raises: whatever goes wrong becomes a refusal.
-- Exactly one audit event and one count per check, whatever the caller does meanwhile.
+- Exactly one audit event and one count per check, whatever the proxy does meanwhile.
 - Nothing here decides; what fails after a decision can only turn it into a refusal.
 - The ports this file needs are in `ports.py`; `app.py` gives them their adapters.
 """
@@ -28,17 +28,17 @@ from deputize.core.verdict import Decision, Denial, Permit
 from deputize.server.ports import Answers, Audit, Keys, Metrics, Snapshots, Tokens
 
 DEADLINE_SHARE = 0.8
-"""Of the caller's remaining time we use this much, so that our answer still arrives."""
+"""Of the proxy's remaining time we use this much, so that our answer still arrives."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class AskingProxy:
     """The proxy that asks: its time left in seconds (None for no deadline) and its SPIFFE IDs."""
 
     remaining: float | None
-    proxies: tuple[str, ...] | None
+    spiffe_ids: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +76,22 @@ class Checker:
         # another thread in the middle of a check.
         self._random = random.Random(secrets.randbits(256))  # noqa: S311 - not secret
 
-    def check(self, octets: bytes, caller: Caller) -> bytes:
+    def check(self, octets: bytes, proxy: AskingProxy) -> bytes:
         """Answers one serialized CheckRequest with a serialized CheckResponse."""
         started = time.monotonic()
         try:
-            return self._check(octets, caller, started)
+            return self._check(octets, proxy, started)
         except Exception:
             _log.exception("a check failed outside every guard")
             return LAST_RESORT
 
-    def _check(self, octets: bytes, caller: Caller, started: float) -> bytes:
+    def _check(self, octets: bytes, proxy: AskingProxy, started: float) -> bytes:
         decision_id = f"{self._random.getrandbits(128):032x}"
-        deadline = started + self._seconds_for(caller)
-        request = unreadable("", decision_id, caller.proxies)
+        deadline = started + self._seconds_for(proxy)
+        request = unreadable("", decision_id, proxy.spiffe_ids)
         answers, digest = self._fallback, ""
         try:
-            request = read_check(octets, decision_id, caller.proxies)
+            request = read_check(octets, decision_id, proxy.spiffe_ids)
             active = self._snapshots.current
             if active is None:
                 denial = Denial(reason=Reason.SYSTEM_NOT_READY, detail="no configuration yet")
@@ -146,10 +146,10 @@ class Checker:
                 self._tokens.remember(compact, token)
         return decision
 
-    def _seconds_for(self, caller: Caller) -> float:
-        if caller.remaining is None:
+    def _seconds_for(self, proxy: AskingProxy) -> float:
+        if proxy.remaining is None:
             return self._limits.seconds
-        return min(self._limits.seconds, caller.remaining * DEADLINE_SHARE)
+        return min(self._limits.seconds, proxy.remaining * DEADLINE_SHARE)
 
     def _now(self) -> float:
         now = self._clock()

@@ -18,7 +18,7 @@ import grpc
 
 from deputize._proto.envoy.service.auth.v3 import external_auth_pb2
 from deputize.config.schema import Grpc, GrpcTls, Server
-from deputize.server.check import Caller, Checker
+from deputize.server.check import AskingProxy, Checker
 from deputize.server.health import HEALTH_SERVICE, Health, register_reflection
 from deputize.server.tls import server_credentials
 
@@ -73,20 +73,20 @@ def _make_transport(settings: Server) -> grpc.Server:
 
 
 def _register_check(server: grpc.Server, checker: Checker, tls: GrpcTls | None) -> None:
-    # Reading the certificate costs time; without a list of callers nobody asks for it.
+    # Reading the certificate costs time; without a list of proxies nobody asks for it.
     ask_names = tls is not None and tls.allowed_callers is not None
 
     def check(octets: bytes, context: grpc.ServicerContext) -> bytes:
         # None without a deadline, whatever the stubs say.
         remaining: float | None = context.time_remaining()
-        return checker.check(octets, Caller(remaining, _names(context) if ask_names else None))
+        return checker.check(octets, AskingProxy(remaining, _names(context) if ask_names else None))
 
     handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(check)
     server.add_registered_method_handlers(SERVICE, {"Check": handler})
 
 
 def _names(context: grpc.ServicerContext) -> tuple[str, ...]:
-    """The URI names of the caller's certificate, which TLS has verified."""
+    """The URI names of the asking proxy's certificate, which TLS has verified."""
     names = context.auth_context().get("peer_spiffe_id", ())
     return tuple(bytes(name).decode("utf-8", "replace") for name in names)
 

@@ -27,12 +27,12 @@ from deputize.server.ports import Active
 class State:
     """Holds the active snapshot.
 
-    `callers` are the proxies that may ask, None for any. They belong to the port, which stays as
+    `proxies` are those that may ask, None for any. They belong to the port, which stays as
     it was started, so a new configuration does not change them.
     """
 
-    def __init__(self, callers: frozenset[str] | None) -> None:
-        self._callers = callers
+    def __init__(self, proxies: frozenset[str] | None) -> None:
+        self._proxies = proxies
         self._lock = threading.Lock()
         self._active: Active | None = None
         self._rings: dict[str, KeyRing] = {}
@@ -49,7 +49,7 @@ class State:
 
     def use(self, loaded: Loaded) -> None:
         """Decides under this configuration from now on."""
-        snapshot = build_snapshot(loaded.compiled, loaded.digest, {}, self._callers)
+        snapshot = build_snapshot(loaded.compiled, loaded.digest, {}, self._proxies)
         answers = Answers(upstream_rules(loaded.service))
         with self._lock:
             self._active = Active(replace(snapshot, key_rings=self.rings), answers)
@@ -101,12 +101,12 @@ def build_snapshot(
     compiled: Compiled,
     digest: str,
     key_rings: Mapping[str, KeyRing],
-    callers: frozenset[str] | None,
+    proxies: frozenset[str] | None,
 ) -> Snapshot:
-    """Puts a compiled configuration and keys together; None as `callers` lets any proxy ask."""
+    """Puts a compiled configuration and keys together; None as `proxies` lets any proxy ask."""
     return Snapshot(
         request_rules=compiled.request_rules,
-        peer_rules=PeerRules(compiled.trust_domains, compiled.require_certificate, callers),
+        peer_rules=PeerRules(compiled.trust_domains, compiled.require_certificate, proxies),
         issuers=compiled.issuers,
         key_rings=key_rings,
         chain_rules=compiled.chain_rules,
@@ -115,7 +115,7 @@ def build_snapshot(
     )
 
 
-def allowed_callers(service: ServiceSpec) -> frozenset[str] | None:
+def allowed_proxies(service: ServiceSpec) -> frozenset[str] | None:
     """The SPIFFE IDs of proxies that may ask, None where the port lets everyone ask."""
     tls = service.server.grpc.tls
     if tls is None or tls.allowed_callers is None:
