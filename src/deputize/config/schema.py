@@ -73,7 +73,8 @@ class Grpc(Model):
     patience with the few checks that wait for keys."""
     max_message_bytes: Annotated[int, Field(ge=65536, le=67108864)] = 8388608
     """Largest check accepted, in bytes. Keep it above the proxy's body and header limits: what
-    is larger becomes an RPC error, which a proxy with `failure_mode_allow` lets pass."""
+    is larger becomes an RPC error on `grpcio`, which a proxy with `failure_mode_allow` lets
+    pass."""
     tls: GrpcTls | None = None
     """TLS settings; without them the port is plain text and must be loopback or a socket, or
     protected by the mesh."""

@@ -30,6 +30,8 @@ BATCH = 64
 """Calls a thread takes at once; one that waits for keys holds up no more than these."""
 IDLE_MILLIS = 100
 MAX_STREAMS = 1024
+UNREADABLE = b"\xff"
+"""What a message above the limit is read as: no message at all, so that it is refused as one."""
 
 _log = logging.getLogger(__name__)
 
@@ -163,8 +165,8 @@ class NativeServer:
         context: _Context,
     ) -> None:
         if len(payload) > self._max_message_bytes:
-            _fail(front, call_id, grpc.StatusCode.RESOURCE_EXHAUSTED, "the message is too large")
-            return
+            # An RPC error here would let the call in through a proxy that fails open.
+            payload = UNREADABLE
         try:
             front.respond(call_id, _handle(handler, payload, context))
         except _AbortError as abort:
