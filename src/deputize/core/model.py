@@ -26,6 +26,36 @@ class Assurance(StrEnum):
     ASSERTED_BY_PROXY = "asserted-by-proxy"
 
 
+class PeerSource(StrEnum):
+    """Where the peer's identity is read from: one place per deployment, never a second choice."""
+
+    PRINCIPAL = "principal"
+    WAYPOINT_XFCC = "waypoint-xfcc"
+    METADATA = "metadata"
+
+
+class Kind(StrEnum):
+    """What a principal or an actor is, as far as its issuer says so."""
+
+    USER = "user"
+    AGENT = "agent"
+    SERVICE = "service"
+    UNKNOWN = "unknown"
+
+
+class DelegationStyle(StrEnum):
+    """How the token speaks of the one who acts.
+
+    Delegated: it names the principal and, apart from it, the agent. Impersonated: it names the
+    principal, and of the agent no more than the client it was issued to. Autonomous: the agent
+    acts for itself.
+    """
+
+    DELEGATED = "delegated"
+    IMPERSONATED = "impersonated"
+    AUTONOMOUS = "autonomous"
+
+
 class UpstreamFact(StrEnum):
     """A fact a grant may oblige the proxy to tell the upstream, as a header of ours."""
 
@@ -44,7 +74,9 @@ class AccessRequest(NamedTuple):
 
     `headers` has lower-case names as the proxy spells them; repeated headers are joined with `,`
     as Envoy does it. `path` is the undecoded path with query. `asserted_principal` and
-    `certificate` (URL-encoded PEM) are empty when the proxy sent none. `proxies` are the SPIFFE
+    `certificate` (URL-encoded PEM) are empty when the proxy sent none. `metadata` is the filter
+    metadata of the request by namespace. `is_internal` is true where the proxy reports a
+    connection from inside itself, as an Istio waypoint does. `proxies` are the SPIFFE
     IDs in the client certificate of the proxy itself, None where no list of proxies is kept.
     `defect` says why the message cannot be read at all; `is_http` is false for a TCP check.
     """
@@ -53,12 +85,27 @@ class AccessRequest(NamedTuple):
     defect: str
     is_http: bool
     method: str
+    scheme: str
     host: str
     path: str
     headers: Mapping[str, str]
     asserted_principal: str
     certificate: str
+    metadata: Mapping[str, Json]
+    is_internal: bool
     proxies: tuple[str, ...] | None
+
+
+class Credential(NamedTuple):
+    """The one credential of a request; nothing in it is proven.
+
+    `is_dpop` is true for the scheme `DPoP` (RFC 9449 section 7.1); `proof` is the value of the
+    `DPoP` header, empty where there is none.
+    """
+
+    token: str
+    is_dpop: bool
+    proof: str
 
 
 class Action(NamedTuple):
@@ -70,10 +117,53 @@ class Action(NamedTuple):
 
 
 class Peer(NamedTuple):
-    """Proof 1: the workload at the other end of the connection."""
+    """Proof 1: the workload at the other end of the connection.
+
+    `certificate_sha256` is the thumbprint of its certificate as `x5t#S256` writes it (RFC 8705
+    section 3.1), empty where the proxy sent none.
+    """
 
     id: SpiffeId
     assurance: Assurance
+    source: PeerSource
+    certificate_sha256: str
+
+
+class Confirmation(NamedTuple):
+    """What a token is bound to (`cnf`, RFC 7800): thumbprints in base64url, empty where absent.
+
+    `certificate` is `x5t#S256` (RFC 8705 section 3.1), `key` is `jkt` (RFC 9449 section 6.1).
+    """
+
+    certificate: str
+    key: str
+
+
+class StatusReference(NamedTuple):
+    """Where a token's status stands: an index in a Token Status List."""
+
+    uri: str
+    index: int
+
+
+class UseOnce(NamedTuple):
+    """Obligation: this identifier must not have been used before `until` (epoch seconds).
+
+    `key` is printable ASCII of bounded length and gives nothing of a token away.
+    """
+
+    key: str
+    until: float
+
+
+class Introspect(NamedTuple):
+    """Obligation: this issuer must say that the token is active (RFC 7662)."""
+
+    issuer: str
+
+
+Obligation = UseOnce | Introspect
+"""What the shell must have done before an allow leaves it; what fails refuses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     PEER_MALFORMED = "peer.malformed"
     PEER_UNTRUSTED_DOMAIN = "peer.untrusted_domain"
     PEER_SVID_INVALID = "peer.svid_invalid"
+    PEER_SUSPENDED = "peer.suspended"
     TOKEN_MISSING = "token.missing"
     TOKEN_MALFORMED = "token.malformed"
     TOKEN_ALGORITHM_REFUSED = "token.algorithm_refused"
@@ -38,12 +39,18 @@ class Reason(StrEnum):
     TOKEN_NOT_YET_VALID = "token.not_yet_valid"
     TOKEN_LIFETIME_TOO_LONG = "token.lifetime_too_long"
     TOKEN_WRONG_AUDIENCE = "token.wrong_audience"
+    TOKEN_REVOKED = "token.revoked"
+    TOKEN_REPLAYED = "token.replayed"
+    TOKEN_WRONG_BINDING = "token.wrong_binding"
+    TOKEN_PROOF_INVALID = "token.proof_invalid"
     DELEGATION_ABSENT = "delegation.absent"
     DELEGATION_MALFORMED = "delegation.malformed"
     DELEGATION_ACTOR_UNMAPPED = "delegation.actor_unmapped"
     DELEGATION_ACTOR_MISMATCH = "delegation.actor_mismatch"
     DELEGATION_TOO_DEEP = "delegation.too_deep"
     DELEGATION_CYCLE = "delegation.cycle"
+    DELEGATION_ACTOR_NOT_AGENT = "delegation.actor_not_agent"
+    DELEGATION_MEMBER_REFUSED = "delegation.member_refused"
     POLICY_ALLOWED = "policy.allowed"
     POLICY_NO_MATCH = "policy.no_match"
     POLICY_FORBIDDEN = "policy.forbidden"
@@ -51,6 +58,7 @@ class Reason(StrEnum):
     POLICY_CONDITION_FAILED = "policy.condition_failed"
     SYSTEM_NOT_READY = "system.not_ready"
     SYSTEM_KEYS_UNAVAILABLE = "system.keys_unavailable"
+    SYSTEM_STATUS_UNAVAILABLE = "system.status_unavailable"
     SYSTEM_AUDIT_UNAVAILABLE = "system.audit_unavailable"
     SYSTEM_OBLIGATION_FAILED = "system.obligation_failed"
     SYSTEM_DEADLINE = "system.deadline"
@@ -108,14 +116,16 @@ REASONS: dict[Reason, ReasonInfo] = {
         "Exactly one credential is accepted.",
     ),
     Reason.PEER_UNTRUSTED_SOURCE: ReasonInfo(
-        "The proxy that asks is not on the list of allowed callers of this service.",
-        "Add the proxy's SPIFFE ID to `server.grpc.tls.allowedCallers`, or find out who asks.",
+        "The proxy that asks is not on the list of allowed callers of this service, the waypoint "
+        "that names the peer is not listed, or two places name different peers.",
+        "Add the proxy's SPIFFE ID to `server.grpc.tls.allowedCallers`, or the waypoint's to "
+        "`peer.waypoints`; or find out who asks.",
         _NO_ENTRY,
     ),
     Reason.PEER_MISSING: ReasonInfo(
-        "The proxy reported no peer identity.",
-        "Require client certificates (mTLS) on the listener. An Istio waypoint reports no "
-        "principal at all: see the operations page.",
+        "The proxy reported no peer identity in the configured place.",
+        "The detail says why. Require client certificates (mTLS) on the listener; at an Istio "
+        "waypoint use the peer source `waypoint-xfcc`.",
         _NO_ENTRY,
     ),
     Reason.PEER_MALFORMED: ReasonInfo(
@@ -135,6 +145,11 @@ REASONS: dict[Reason, ReasonInfo] = {
         "(`include_peer_certificate`).",
         _NO_ENTRY,
     ),
+    Reason.PEER_SUSPENDED: ReasonInfo(
+        "An operator has stopped this agent (kill switch): it stands in a deny list.",
+        "Take the agent off the deny list when it may act again.",
+        _NO_ENTRY,
+    ),
     Reason.TOKEN_MISSING: ReasonInfo(
         "No delegation token was sent.",
         "The agent must send an On-Behalf-Of token in the configured header.",
@@ -151,7 +166,8 @@ REASONS: dict[Reason, ReasonInfo] = {
         _BAD_TOKEN,
     ),
     Reason.TOKEN_WRONG_TYPE: ReasonInfo(
-        "The token is of another kind: an ID token, a JWT-SVID, an assertion.",
+        "The token is of another kind: an ID token, an identity assertion, a JWT-SVID, a "
+        "transaction, logout or event token. Its `typ`, a claim or its shape shows it.",
         "Send an access token whose `typ` header is listed for its issuer.",
         _BAD_TOKEN,
     ),
@@ -195,8 +211,32 @@ REASONS: dict[Reason, ReasonInfo] = {
         "Request a token for one of the issuer's configured `audiences`.",
         _BAD_TOKEN,
     ),
+    Reason.TOKEN_REVOKED: ReasonInfo(
+        "The token, its principal or its issuer stands in a deny list, its status list says that "
+        "it is no longer valid, or its issuer says that it is not active.",
+        "Get a fresh token, if its principal may still be acted for.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_REPLAYED: ReasonInfo(
+        "A token or a proof that may be used once was used before.",
+        "Get a fresh one for each call; if nobody did, somebody else has it.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_WRONG_BINDING: ReasonInfo(
+        "The token is bound to a certificate or key (`cnf`) that was not shown, or a binding is "
+        "required and there is none.",
+        "Send the token over the connection, or with the DPoP proof, it was issued for; for "
+        "`x5t#S256` let the proxy send the certificate.",
+        _BAD_TOKEN,
+    ),
+    Reason.TOKEN_PROOF_INVALID: ReasonInfo(
+        "The DPoP proof does not hold: its form, its signature, or what it was made for.",
+        "Make a new proof for each call: method, URL, time and token must fit (RFC 9449).",
+        _BAD_TOKEN,
+    ),
     Reason.DELEGATION_ABSENT: ReasonInfo(
-        "The token names no actor that acts for the principal.",
+        "The token names no actor that acts for the principal, or its style of delegation is not "
+        "one the issuer's profile allows.",
         "Exchange the user's token for an On-Behalf-Of token (RFC 8693) that names the agent.",
         _NO_ENTRY,
     ),
@@ -206,8 +246,8 @@ REASONS: dict[Reason, ReasonInfo] = {
         _NO_ENTRY,
     ),
     Reason.DELEGATION_ACTOR_UNMAPPED: ReasonInfo(
-        "The current actor's name is not a SPIFFE ID.",
-        "Let the issuer write the agent's SPIFFE ID into `act.sub`.",
+        "The current actor's name is no SPIFFE ID this issuer may name, and none it is mapped to.",
+        "Add the name to the issuer's `identities`, or let the issuer write the agent's SPIFFE ID.",
         _NO_ENTRY,
     ),
     Reason.DELEGATION_ACTOR_MISMATCH: ReasonInfo(
@@ -223,6 +263,17 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.DELEGATION_CYCLE: ReasonInfo(
         "The same actor stands twice in the delegation chain.",
         "Look for agents that call each other in a circle.",
+        _NO_ENTRY,
+    ),
+    Reason.DELEGATION_ACTOR_NOT_AGENT: ReasonInfo(
+        "The actor is a person, as in an administrator's impersonation, or is not shown to be an "
+        "agent although the issuer's profile asks for it.",
+        "Let the agent get a token that names itself as the actor.",
+        _NO_ENTRY,
+    ),
+    Reason.DELEGATION_MEMBER_REFUSED: ReasonInfo(
+        "The chain has a hop that is forbidden or stopped, or lacks one that is required.",
+        "Look at `delegation.forbiddenActors`, `delegation.requiredActors` and the deny lists.",
         _NO_ENTRY,
     ),
     Reason.POLICY_ALLOWED: ReasonInfo(
@@ -256,6 +307,12 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.SYSTEM_KEYS_UNAVAILABLE: ReasonInfo(
         "The issuer's keys were never loaded, or the last good copy is too old.",
         "Check the reachability of the issuer's JWKS; see `deputize_key_age_seconds`.",
+        _OUR_SIDE,
+    ),
+    Reason.SYSTEM_STATUS_UNAVAILABLE: ReasonInfo(
+        "Whether the token is revoked, active or used before cannot be found out now.",
+        "Check the deny lists' source, the status list, the introspection endpoint or the replay "
+        "store that the detail names.",
         _OUR_SIDE,
     ),
     Reason.SYSTEM_AUDIT_UNAVAILABLE: ReasonInfo(
