@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help dev fmt lint types arch unit property vectors integration fault test demo demo-serve \
-	bench generate check-generated lock clean
+	redis-server bench generate check-generated lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,16 @@ unit property vectors integration fault: $(STAMP)
 
 # The levels of the tests apart: make unit, property, vectors, integration, fault.
 
-test: lint types arch check-generated ## the one test command: everything CI runs
+redis-server: ## install a Redis for the tests, where there is neither it nor Valkey
+	@command -v redis-server valkey-server >/dev/null || { \
+		command -v apt-get >/dev/null || \
+			{ echo "the tests need redis-server or valkey-server: install one" >&2; exit 1; }; \
+		apt-get update -qq && apt-get install -y -qq redis-server && \
+		{ [ ! -d /run/systemd/system ] || systemctl disable --now --quiet redis-server; }; }
+
+integration: redis-server
+
+test: redis-server lint types arch check-generated ## the one test command: everything CI runs
 	$(BIN)/pytest --cov --cov-report=term
 
 demo: $(STAMP) ## a story of calls through a real Envoy, each checked
