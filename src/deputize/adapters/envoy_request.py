@@ -4,6 +4,7 @@ Rules of this file:
 - Never raises for what a proxy or its caller sent: what cannot be read becomes a `defect`.
 - Both header forms of Envoy give the same value: the map, and `header_map` with raw values,
   whose repeated names are joined with `,` as Envoy does in the map.
+- Metadata costs nothing where there is none; where there is, its size and depth are bounded.
 
 Source: Envoy `api/envoy/service/auth/v3/attribute_context.proto`,
 `source/extensions/filters/common/ext_authz/check_request_utils.cc`.
@@ -11,13 +12,26 @@ Source: Envoy `api/envoy/service/auth/v3/attribute_context.proto`,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from google.protobuf.message import DecodeError
+from google.protobuf.struct_pb2 import Struct, Value
 
-from deputize._proto.envoy.config.core.v3.base_pb2 import HeaderValue
+from deputize._proto.envoy.config.core.v3.base_pb2 import HeaderValue, Metadata
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
-from deputize.core.model import AccessRequest
+from deputize.core.model import AccessRequest, Json
+
+MAX_METADATA_BYTES = 65536
+"""As encoded, all namespaces together."""
+MAX_METADATA_DEPTH = 16
+
+_NO_METADATA: Mapping[str, Json] = MappingProxyType({})
+
+
+class _MetadataError(ValueError):
+    """The metadata cannot be read; the message says why."""
 
 
 def read_check(octets: bytes, decision_id: str, proxies: tuple[str, ...] | None) -> AccessRequest:
@@ -40,23 +54,49 @@ def read_check(octets: bytes, decision_id: str, proxies: tuple[str, ...] | None)
         headers = _join(http.header_map.headers)
     if not defect and headers and not "".join(headers).islower():
         defect = "header names that are not in lower case"
+    metadata = _NO_METADATA
+    # Envoy sends an empty message where there is no metadata.
+    if attributes.HasField("metadata_context") and attributes.metadata_context.filter_metadata:
+        try:
+            metadata = _read_metadata(attributes.metadata_context)
+        except _MetadataError as error:
+            defect = defect or str(error)
+    principal = source.principal
     return AccessRequest(
         decision_id,
         defect,
         attributes.request.HasField("http"),
         http.method,
+        http.scheme,
         http.host,
         http.path,
         headers,
-        source.principal,
+        principal,
         source.certificate,
+        metadata,
+        # Told where it explains a missing principal; not worth its time elsewhere.
+        not principal and source.address.HasField("envoy_internal_address"),
         proxies,
     )
 
 
 def unreadable(defect: str, decision_id: str, proxies: tuple[str, ...] | None) -> AccessRequest:
     """A request of which nothing is known but that it cannot be read."""
-    return AccessRequest(decision_id, defect, False, "", "", "", {}, "", "", proxies)  # noqa: FBT003
+    return AccessRequest(
+        decision_id=decision_id,
+        defect=defect,
+        is_http=False,
+        method="",
+        scheme="",
+        host="",
+        path="",
+        headers={},
+        asserted_principal="",
+        certificate="",
+        metadata=_NO_METADATA,
+        is_internal=False,
+        proxies=proxies,
+    )
 
 
 def _join(raw: Iterable[HeaderValue]) -> dict[str, str]:
@@ -65,3 +105,35 @@ def _join(raw: Iterable[HeaderValue]) -> dict[str, str]:
         value = header.raw_value.decode("utf-8", "replace") or header.value
         headers[header.key] = f"{headers[header.key]},{value}" if header.key in headers else value
     return headers
+
+
+def _read_metadata(metadata: Metadata) -> dict[str, Json]:
+    if metadata.ByteSize() > MAX_METADATA_BYTES:
+        raise _MetadataError(f"more than {MAX_METADATA_BYTES} bytes of metadata")
+    sent = metadata.filter_metadata
+    return {name: _read_struct(sent[name], MAX_METADATA_DEPTH) for name in sent}
+
+
+def _read_struct(struct: Struct, depth: int) -> dict[str, Json]:
+    fields = struct.fields
+    return {name: _read_value(fields[name], depth - 1) for name in fields}
+
+
+def _read_value(value: Value, depth: int) -> Json:
+    if depth == 0:
+        raise _MetadataError(f"metadata deeper than {MAX_METADATA_DEPTH}")
+    match value.WhichOneof("kind"):
+        case "string_value":
+            return value.string_value
+        case "list_value":
+            return [_read_value(item, depth - 1) for item in value.list_value.values]
+        case "struct_value":
+            return _read_struct(value.struct_value, depth)
+        case "bool_value":
+            return value.bool_value
+        case "null_value":
+            return None
+        case "number_value" if math.isfinite(value.number_value):
+            return value.number_value
+        case _:
+            raise _MetadataError("metadata that is not JSON: no kind, NaN or Infinity")

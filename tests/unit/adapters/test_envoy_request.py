@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import json
+import math
+
 import pytest
+from google.protobuf.struct_pb2 import Value
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
-from deputize.adapters.envoy_request import read_check
-from deputize.core.model import AccessRequest
+from deputize.adapters.envoy_request import (
+    MAX_METADATA_BYTES,
+    MAX_METADATA_DEPTH,
+    read_check,
+    unreadable,
+)
+from deputize.core.model import AccessRequest, Json
 from tests.harness.check_message import make_check
 from tests.harness.world import AGENT, HOST
 
@@ -28,17 +37,21 @@ def with_raw_headers(*headers: tuple[str, bytes]) -> CheckRequest:
 def test_a_check_is_read_as_it_stands() -> None:
     check = make_check(headers={"x-a": "1"}, path="/v1/orders/7?x=%2f")
     check.attributes.source.certificate = "-----BEGIN%20CERTIFICATE-----"
+    check.attributes.request.http.scheme = "https"
     request = read(check, ("spiffe://a/b",))
     assert request == AccessRequest(
         decision_id="decision-1",
         defect="",
         is_http=True,
         method="GET",
+        scheme="https",
         host=HOST,
         path="/v1/orders/7?x=%2f",
         headers=dict(check.attributes.request.http.headers),
         asserted_principal=AGENT,
         certificate="-----BEGIN%20CERTIFICATE-----",
+        metadata={},
+        is_internal=False,
         proxies=("spiffe://a/b",),
     )
 
@@ -108,6 +121,126 @@ def test_unknown_fields_are_left_alone() -> None:
     unknown = b"\xfa\x3f\x03abc"
     octets = make_check().SerializeToString() + unknown
     assert read_check(octets, "decision-1", None) == read(make_check())
+
+
+def with_metadata(metadata: dict[str, dict[str, Json]]) -> CheckRequest:
+    check = make_check()
+    for namespace, fields in metadata.items():
+        check.attributes.metadata_context.filter_metadata[namespace].update(fields)
+    return check
+
+
+def with_value(value: Value) -> CheckRequest:
+    check = make_check()
+    check.attributes.metadata_context.filter_metadata["ns"].fields["x"].CopyFrom(value)
+    return check
+
+
+def nested(depth: int) -> Json:
+    value: Json = "x"
+    for level in range(depth):
+        value = [value] if level % 2 else {"x": value}
+    return value
+
+
+def test_metadata_becomes_plain_values() -> None:
+    metadata: dict[str, dict[str, Json]] = {
+        "agent.peer": {"sans": ["spiffe://td/a", "10.0.0.1"], "cert": "-----BEGIN\r\n"},
+        "other": {"null": None, "yes": True, "half": 0.5, "map": {"list": [[], {}, ""]}},
+        "empty": {},
+    }
+    request = read(with_metadata(metadata))
+    assert (request.metadata, request.defect) == (metadata, "")
+    assert isinstance(request.metadata["agent.peer"], dict)
+    assert type(request.metadata["agent.peer"]["sans"]) is list
+
+
+def test_an_empty_metadata_message_is_no_metadata() -> None:
+    check = make_check()
+    check.attributes.metadata_context.SetInParent()
+    assert read(check).metadata == {}
+
+
+def test_metadata_is_bounded_in_size() -> None:
+    around = with_metadata({"ns": {"x": "a" * MAX_METADATA_BYTES}})
+    excess = around.attributes.metadata_context.ByteSize() - MAX_METADATA_BYTES
+    longest = "a" * (MAX_METADATA_BYTES - excess)
+    request = read(with_metadata({"ns": {"x": longest}}))
+    assert (request.metadata, request.defect) == ({"ns": {"x": longest}}, "")
+    request = read(with_metadata({"ns": {"x": f"{longest}a"}}))
+    assert request.defect
+    assert request.metadata == {}
+
+
+def test_metadata_is_bounded_in_depth() -> None:
+    # The namespace, and the value within all others, are levels too.
+    deepest = with_metadata({"ns": {"x": nested(MAX_METADATA_DEPTH - 2)}})
+    assert read(deepest).metadata == {"ns": {"x": nested(MAX_METADATA_DEPTH - 2)}}
+    request = read(with_metadata({"ns": {"x": nested(MAX_METADATA_DEPTH - 1)}}))
+    assert request.defect
+    assert request.metadata == {}
+
+
+@pytest.mark.parametrize(
+    "value", [Value(), *(Value(number_value=number) for number in (math.nan, math.inf, -math.inf))]
+)
+def test_metadata_that_has_no_json_form_is_a_defect(value: Value) -> None:
+    request = read(with_value(value))
+    assert request.defect
+    assert request.metadata == {}
+
+
+def test_the_first_defect_is_told() -> None:
+    check = with_value(Value())
+    check.attributes.request.http.headers["X-A"] = "1"
+    alone = read(make_check(headers={"X-A": "1"}))
+    assert read(check).defect == alone.defect
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_any_json_is_read_as_it_stands(value: Json) -> None:
+    request = read(with_metadata({"ns": {"x": value}}))
+    if not request.defect:
+        # As text, because False equals 0; a map has no order.
+        expected = json.dumps({"ns": {"x": value}}, sort_keys=True)
+        assert json.dumps(request.metadata, sort_keys=True) == expected
+
+
+@pytest.mark.parametrize("metadata_key", ["", "envoy.filters.http.jwt_authn", "ü"])
+def test_any_namespace_is_read(metadata_key: str) -> None:
+    assert read(with_metadata({metadata_key: {"x": 1.0}})).metadata == {metadata_key: {"x": 1.0}}
+
+
+def test_a_connection_from_inside_the_proxy_is_seen_as_such() -> None:
+    check = make_check(peer="")
+    assert not read(check).is_internal
+    check.attributes.source.address.envoy_internal_address.SetInParent()
+    assert read(check).is_internal
+
+
+def test_a_connection_from_a_socket_is_not_from_inside() -> None:
+    check = make_check(peer="")
+    # Address.socket_address = 1 {address = 2: "::1"}, which the trimmed message does not know.
+    check.attributes.source.address.MergeFromString(b"\x0a\x05\x12\x03::1")
+    assert not read(check).is_internal
+
+
+def test_beside_a_principal_it_is_not_asked_where_the_connection_is_from() -> None:
+    check = make_check()
+    check.attributes.source.address.envoy_internal_address.SetInParent()
+    assert not read(check).is_internal
+
+
+def test_of_an_unreadable_message_nothing_is_known() -> None:
+    request = unreadable("why", "decision-1", ("spiffe://a/b",))
+    told = {name: value for name, value in request._asdict().items() if value}
+    assert told == {"decision_id": "decision-1", "defect": "why", "proxies": ("spiffe://a/b",)}
 
 
 @given(st.binary(max_size=200))

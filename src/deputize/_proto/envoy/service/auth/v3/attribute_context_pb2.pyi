@@ -1,3 +1,4 @@
+from deputize._proto.envoy.config.core.v3 import address_pb2 as _address_pb2
 from deputize._proto.envoy.config.core.v3 import base_pb2 as _base_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -8,21 +9,23 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AttributeContext(_message.Message):
-    __slots__ = ("source", "request")
+    __slots__ = ("source", "request", "metadata_context")
     class Peer(_message.Message):
-        __slots__ = ("principal", "certificate")
+        __slots__ = ("address", "principal", "certificate")
+        ADDRESS_FIELD_NUMBER: _ClassVar[int]
         PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
         CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+        address: _address_pb2.Address
         principal: str
         certificate: str
-        def __init__(self, principal: _Optional[str] = ..., certificate: _Optional[str] = ...) -> None: ...
+        def __init__(self, address: _Optional[_Union[_address_pb2.Address, _Mapping]] = ..., principal: _Optional[str] = ..., certificate: _Optional[str] = ...) -> None: ...
     class Request(_message.Message):
         __slots__ = ("http",)
         HTTP_FIELD_NUMBER: _ClassVar[int]
         http: AttributeContext.HttpRequest
         def __init__(self, http: _Optional[_Union[AttributeContext.HttpRequest, _Mapping]] = ...) -> None: ...
     class HttpRequest(_message.Message):
-        __slots__ = ("method", "headers", "path", "host", "header_map")
+        __slots__ = ("method", "headers", "path", "host", "scheme", "header_map")
         class HeadersEntry(_message.Message):
             __slots__ = ("key", "value")
             KEY_FIELD_NUMBER: _ClassVar[int]
@@ -34,15 +37,19 @@ class AttributeContext(_message.Message):
         HEADERS_FIELD_NUMBER: _ClassVar[int]
         PATH_FIELD_NUMBER: _ClassVar[int]
         HOST_FIELD_NUMBER: _ClassVar[int]
+        SCHEME_FIELD_NUMBER: _ClassVar[int]
         HEADER_MAP_FIELD_NUMBER: _ClassVar[int]
         method: str
         headers: _containers.ScalarMap[str, str]
         path: str
         host: str
+        scheme: str
         header_map: _base_pb2.HeaderMap
-        def __init__(self, method: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., path: _Optional[str] = ..., host: _Optional[str] = ..., header_map: _Optional[_Union[_base_pb2.HeaderMap, _Mapping]] = ...) -> None: ...
+        def __init__(self, method: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., path: _Optional[str] = ..., host: _Optional[str] = ..., scheme: _Optional[str] = ..., header_map: _Optional[_Union[_base_pb2.HeaderMap, _Mapping]] = ...) -> None: ...
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
+    METADATA_CONTEXT_FIELD_NUMBER: _ClassVar[int]
     source: AttributeContext.Peer
     request: AttributeContext.Request
-    def __init__(self, source: _Optional[_Union[AttributeContext.Peer, _Mapping]] = ..., request: _Optional[_Union[AttributeContext.Request, _Mapping]] = ...) -> None: ...
+    metadata_context: _base_pb2.Metadata
+    def __init__(self, source: _Optional[_Union[AttributeContext.Peer, _Mapping]] = ..., request: _Optional[_Union[AttributeContext.Request, _Mapping]] = ..., metadata_context: _Optional[_Union[_base_pb2.Metadata, _Mapping]] = ...) -> None: ...
