@@ -12,7 +12,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from deputize.core.matching import PrincipalPattern
-from deputize.core.model import AccessRequest, Action, Actor, Delegation, Json, Principal, Scope
+from deputize.core.model import (
+    AccessRequest,
+    Action,
+    Actor,
+    Delegation,
+    DelegationStyle,
+    Json,
+    Kind,
+    Principal,
+    Scope,
+)
 from deputize.core.paths import parse_path
 from deputize.core.policy import Rule, evaluate
 from deputize.core.policy_index import PolicyIndex
@@ -107,13 +117,16 @@ def _delegation() -> Delegation:
         for name, values in _CLAIM_VALUES.items()
         if _random.random() < 2 / 3
     }
-    earlier = [Actor(f"earlier-{number}", "") for number in range(_random.randint(0, 2))]
+    earlier = [
+        Actor(f"earlier-{number}", "", Kind.UNKNOWN) for number in range(_random.randint(0, 2))
+    ]
     scopes = _random.sample(SCOPES, _random.randint(0, 2))
     return Delegation(
-        Principal(_pick(*ISSUERS), _pick("alice", "bob"), claims),
+        Principal(_pick(*ISSUERS), _pick("alice", "bob"), Kind.USER, claims),
         agent,
-        (Actor(agent.text, ""), *earlier),
+        (Actor(agent.text, "", Kind.AGENT), *earlier),
         frozenset(Scope(scope) for scope in scopes),
+        DelegationStyle.DELEGATED,
     )
 
 
@@ -162,8 +175,9 @@ json_values = st.recursive(
     max_leaves=5,
 )
 _claim_names = st.sampled_from(
-    ["iss", "aud", "sub", "client_id", "jti", "iat", "exp", "nbf", "scope", "act", "groups"]
-)
+    ["iss", "aud", "sub", "client_id", "jti", "iat", "exp", "nbf", "scope", "act", "groups", "cnf",
+     "status", "nonce"]
+)  # fmt: skip
 _chains = st.lists(st.sampled_from([AGENT, OTHER_AGENT, "earlier", "", "a\n"]), max_size=6)
 
 
@@ -234,13 +248,25 @@ _odd_fields: Mapping[str, st.SearchStrategy[object]] = {
     "headers": st.dictionaries(
         st.text()
         | st.sampled_from(
-            ["authorization", "host", ":path", "x-original-url", "x-request-id", "traceparent"]
+            [
+                "authorization",
+                "dpop",
+                "host",
+                ":path",
+                "x-original-url",
+                "x-request-id",
+                "traceparent",
+                "x-forwarded-client-cert",
+            ]
         ),
         st.text() | st.builds(good_token),
         max_size=2,
     ),
     "peer": st.sampled_from(["", OTHER_AGENT, "spiffe://"]) | st.text(),
     "certificate": st.sampled_from([make_svid(), make_svid(uris=()), "%ff"]) | st.text(),
+    "metadata": st.dictionaries(st.sampled_from(["peer"]) | st.text(), json_values, max_size=2),
+    "is_internal": st.booleans(),
+    "scheme": st.sampled_from(["", "http", "HTTPS"]) | st.text(),
     "proxies": st.lists(st.sampled_from([PROXY, AGENT]) | st.text(), max_size=2).map(tuple),
     "defect": st.text(),
     "is_http": st.booleans(),

@@ -8,29 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cache
 from types import MappingProxyType
 from urllib.parse import quote
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 
+from deputize.core.bundles import Bundle
+from deputize.core.claims import ScopeClaim
 from deputize.core.decide import decide
 from deputize.core.delegation import ChainRules
+from deputize.core.identities import IdentityMap, parse_template
 from deputize.core.keys import Algorithm, KeyRing, freeze_keys, parse_jwk_set
+from deputize.core.mandate import MandateRules
 from deputize.core.matching import PrincipalPattern, parse_agent_pattern, parse_path_pattern
-from deputize.core.model import AccessRequest, RuleRef, Scope, UpstreamFact
+from deputize.core.model import (
+    AccessRequest,
+    Credential,
+    DelegationStyle,
+    Json,
+    Kind,
+    PeerSource,
+    RuleRef,
+    Scope,
+    UpstreamFact,
+)
 from deputize.core.peer import PeerRules
 from deputize.core.policy import Rule, RuleEffect
 from deputize.core.policy_index import PolicyIndex
+from deputize.core.profiles import IssuerProfile
 from deputize.core.request import RequestRules
+from deputize.core.revocation import NOTHING_REVOKED, Revocations
 from deputize.core.snapshot import Snapshot
-from deputize.core.spiffe import TrustDomain
-from deputize.core.token import TrustedIssuer
+from deputize.core.spiffe import SpiffeId, TrustDomain, parse_spiffe_id
+from deputize.core.token_use import StatusLists
+from deputize.core.trust import TrustedIssuer
 from deputize.core.verdict import Decision
+from tests.harness.certificates import Authority, make_certificate, to_pem
 from tests.harness.issuer import Issuer
 
 NOW = 1_800_000_000.0
@@ -43,6 +57,7 @@ OTHER_AGENT = f"spiffe://{TRUST_DOMAIN}/ns/agents/sa/planner"
 PROXY = f"spiffe://{TRUST_DOMAIN}/ns/edge/sa/gateway"
 SKEW = 10.0
 MAX_LIFETIME = 3600.0
+PROOF_MAX_AGE = 60.0
 
 
 @cache
@@ -60,6 +75,11 @@ def decide_now(request: AccessRequest, snapshot: Snapshot) -> Decision:
     return decide(request, snapshot, NOW, no_recall)
 
 
+def bearer(token: str) -> Credential:
+    """The token as it stands after `Bearer`."""
+    return Credential(token, is_dpop=False, proof="")
+
+
 def make_request(
     token: str | None = None,
     *,
@@ -69,7 +89,10 @@ def make_request(
     headers: Mapping[str, str] = MappingProxyType({}),
     peer: str = AGENT,
     certificate: str = "",
+    metadata: Mapping[str, Json] = MappingProxyType({}),
+    is_internal: bool = False,
     proxies: tuple[str, ...] | None = None,
+    scheme: str = "https",
     defect: str = "",
     is_http: bool = True,
     decision_id: str = "decision-1",
@@ -81,11 +104,14 @@ def make_request(
         defect=defect,
         is_http=is_http,
         method=method,
+        scheme=scheme,
         host=host,
         path=path,
         headers={**credential, **headers},
         asserted_principal=peer,
         certificate=certificate,
+        metadata=metadata,
+        is_internal=is_internal,
         proxies=proxies,
     )
 
@@ -102,6 +128,7 @@ def make_rule(
     scopes: Iterable[str] = ("orders:read",),
     max_depth: int | None = None,
     upstream_facts: Iterable[UpstreamFact] = (UpstreamFact.PRINCIPAL, UpstreamFact.AGENT),
+    use_once: bool = False,
 ) -> Rule:
     """A rule named `<policy>/<rule>` for anyone of the default issuer."""
     policy, _, rule = name.partition("/")
@@ -116,6 +143,7 @@ def make_rule(
         scopes=frozenset(Scope(scope) for scope in scopes),
         max_depth=max_depth,
         upstream_facts=tuple(upstream_facts),
+        use_once=use_once,
     )
 
 
@@ -156,15 +184,71 @@ DEFAULT_RULES = (
 )
 
 
-def make_trusted_issuer(issuer: str = ISSUER_URL) -> TrustedIssuer:
+PROFILE = IssuerProfile(
+    token_types=frozenset({"at+jwt"}),
+    header_members=frozenset(),
+    required_claims=(("client_id",), ("jti",)),
+    type_claims=(),
+    principal=(("sub",),),
+    principal_kind=(),
+    client=(("client_id",),),
+    token_id=(("jti",),),
+    scopes=(ScopeClaim(("scope",), is_list=False),),
+    attributes=(),
+    actor=(("act", "sub"),),
+    actor_kind=(),
+    actor_kinds=frozenset({Kind.AGENT, Kind.SERVICE, Kind.UNKNOWN}),
+    actor_issuers=frozenset(),
+    nameless_hops=False,
+    styles=frozenset({DelegationStyle.DELEGATED}),
+)
+"""How `Issuer` writes its tokens: as RFC 9068 and RFC 8693 do."""
+
+
+def make_identities(
+    exact: Mapping[str, str] = MappingProxyType({}),
+    templates: Mapping[str, str] = MappingProxyType({}),
+) -> IdentityMap:
+    """SPIFFE IDs by name, and templates by theirs."""
+    return IdentityMap(
+        {name: parse_spiffe_id(text) for name, text in exact.items()},
+        tuple(parse_template(name, text) for name, text in templates.items()),
+    )
+
+
+def make_mandate_rules(
+    issuer: str = ISSUER_URL,
+    *,
+    profile: IssuerProfile = PROFILE,
+    identities: IdentityMap | None = None,
+    agent_domains: Iterable[str] | None = None,
+) -> MandateRules:
+    """Agents are named by their SPIFFE IDs, and may be of any trust domain."""
+    return MandateRules(
+        issuer,
+        profile,
+        identities or make_identities(),
+        None if agent_domains is None else frozenset(map(TrustDomain, agent_domains)),
+    )
+
+
+def make_trusted_issuer(
+    issuer: str = ISSUER_URL, *, rules: MandateRules | None = None
+) -> TrustedIssuer:
     """Trust in an issuer whose tokens have our audience, with every algorithm."""
     return TrustedIssuer(
         issuer=issuer,
         audiences=frozenset({AUDIENCE}),
         algorithms=tuple(Algorithm),
-        token_types=frozenset({"at+jwt"}),
         max_lifetime=MAX_LIFETIME,
         clock_skew=SKEW,
+        mandate_rules=rules or make_mandate_rules(issuer),
+        use_once=False,
+        introspected=False,
+        binding_required=False,
+        proof_max_age=PROOF_MAX_AGE,
+        has_status_lists=False,
+        status_required=False,
         digest=f"trust in {issuer}",
     )
 
@@ -173,6 +257,28 @@ def make_key_ring(issuer: Issuer, usable_until: float = NOW + MAX_LIFETIME) -> K
     """The keys the issuer publishes now."""
     keys, _ = parse_jwk_set(issuer.jwks(), tuple(Algorithm))
     return freeze_keys(keys, usable_until)
+
+
+def make_peer_rules(
+    *,
+    trust_domains: Iterable[str] = (TRUST_DOMAIN,),
+    require_certificate: bool = False,
+    allowed_proxies: Iterable[str] | None = None,
+    source: PeerSource = PeerSource.PRINCIPAL,
+    waypoints: Iterable[SpiffeId] = (),
+    metadata_namespace: str = "",
+    bundles: Mapping[TrustDomain, Bundle] = MappingProxyType({}),
+) -> PeerRules:
+    """Trust in the proxy's word about peers of our trust domain."""
+    return PeerRules(
+        trust_domains=frozenset(TrustDomain(name) for name in trust_domains),
+        require_certificate=require_certificate,
+        allowed_proxies=None if allowed_proxies is None else frozenset(allowed_proxies),
+        source=source,
+        waypoints=frozenset(waypoints),
+        metadata_namespace=metadata_namespace,
+        bundles=bundles,
+    )
 
 
 def make_snapshot(
@@ -186,6 +292,10 @@ def make_snapshot(
     require_certificate: bool = False,
     allowed_proxies: Iterable[str] | None = None,
     max_depth: int = 4,
+    forbidden: Iterable[str] = (),
+    required: Iterable[str] = (),
+    revocations: Revocations = NOTHING_REVOKED,
+    status_lists: StatusLists = MappingProxyType({}),
 ) -> Snapshot:
     """Everything a decision is made under; `trusted` replaces trust in all the given issuers."""
     issuers = [issuer] if isinstance(issuer, Issuer) else list(issuer)
@@ -195,14 +305,16 @@ def make_snapshot(
         key_rings = {each.url: make_key_ring(each) for each in issuers}
     return Snapshot(
         request_rules=RequestRules(token_header),
-        peer_rules=PeerRules(
-            frozenset(TrustDomain(name) for name in trust_domains),
-            require_certificate,
-            None if allowed_proxies is None else frozenset(allowed_proxies),
+        peer_rules=make_peer_rules(
+            trust_domains=trust_domains,
+            require_certificate=require_certificate,
+            allowed_proxies=allowed_proxies,
         ),
         issuers={each.issuer: each for each in trusted},
         key_rings=key_rings,
-        chain_rules=ChainRules(max_depth),
+        revocations=revocations,
+        status_lists=status_lists,
+        chain_rules=ChainRules(max_depth, frozenset(forbidden), frozenset(required)),
         policies=PolicyIndex(rules),
         digest="digest of the configuration",
     )
@@ -213,60 +325,33 @@ def with_rules(snapshot: Snapshot, rules: Iterable[Rule]) -> Snapshot:
     return replace(snapshot, policies=PolicyIndex(rules))
 
 
-_KEY_USES = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-    "encipher_only",
-    "decipher_only",
-)
-
-
-@cache
-def _certificate_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
-
-
 def make_svid(
     uris: Sequence[str] = (AGENT,),
     dns: Sequence[str] = (),
     *,
+    issuer: Authority | None = None,
     is_authority: bool | None = False,
     key_uses: Collection[str] = ("digital_signature",),
+    purposes: Collection[x509.ObjectIdentifier] = (),
     not_before: float = NOW - 60,
     not_after: float = NOW + 3600,
 ) -> str:
-    """A peer certificate as Envoy sends it: PEM, URL-encoded.
+    """A peer certificate as Envoy sends it: PEM, URL-encoded. Without an issuer it signs itself.
 
-    An extension is left out where there are no names, no key uses, or `is_authority` is None.
+    An extension is left out where there are no names, uses or purposes, or `is_authority` is
+    None.
     """
-    key, name = _certificate_key(), x509.Name([])
-    names = [
-        *(x509.UniformResourceIdentifier(uri) for uri in uris),
-        *(x509.DNSName(text) for text in dns),
-    ]
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime.fromtimestamp(not_before, UTC))
-        .not_valid_after(datetime.fromtimestamp(not_after, UTC))
+    certificate = make_certificate(
+        issuer,
+        uris=uris,
+        dns=dns,
+        is_authority=is_authority,
+        key_uses=key_uses,
+        purposes=purposes,
+        not_before=not_before,
+        not_after=not_after,
     )
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    if is_authority is not None:
-        constraints = x509.BasicConstraints(ca=is_authority, path_length=None)
-        builder = builder.add_extension(constraints, critical=True)
-    if key_uses:
-        usage = x509.KeyUsage(**{use: use in key_uses for use in _KEY_USES})
-        builder = builder.add_extension(usage, critical=True)
-    return encode_pem(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    return encode_pem(to_pem(certificate))
 
 
 def encode_pem(pem: bytes) -> str:

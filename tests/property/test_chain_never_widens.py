@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deputize.core.model import Action, Actor, Delegation
+from deputize.core.model import Action, Actor, Delegation, Kind
 from deputize.core.policy import Rule
 from deputize.core.verdict import Effect
 from tests.harness.issuer import nest_actors
@@ -28,7 +28,7 @@ BOUNDED = [make_rule("a/deep", paths=["/**"], max_depth=3), make_rule("b/one", m
 def test_a_rule_that_grants_to_a_longer_chain_grants_to_a_shorter(
     delegation: Delegation, action: Action, policy: list[Rule]
 ) -> None:
-    longer = delegation._replace(chain=(*delegation.chain, Actor("one more", "")))
+    longer = delegation._replace(chain=(*delegation.chain, Actor("one more", "", Kind.UNKNOWN)))
     for rule in policy:
         if answer(longer, action, [rule]).effect is Effect.ALLOW:
             assert answer(delegation, action, [rule]) == answer(longer, action, [rule])
@@ -39,7 +39,7 @@ def test_a_rule_that_grants_to_a_longer_chain_grants_to_a_shorter(
 def test_a_call_allowed_to_a_longer_chain_is_allowed_to_a_shorter(
     delegation: Delegation, action: Action, policy: list[Rule]
 ) -> None:
-    longer = delegation._replace(chain=(*delegation.chain, Actor("one more", "")))
+    longer = delegation._replace(chain=(*delegation.chain, Actor("one more", "", Kind.UNKNOWN)))
     if answer(longer, action, policy).effect is Effect.ALLOW:
         assert answer(delegation, action, policy).effect is Effect.ALLOW
 

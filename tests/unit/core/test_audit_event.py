@@ -2,24 +2,34 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from deputize.core.audit_event import MAX_TEXT, SCHEMA_VERSION, AuditEvent, build, format_time
-from deputize.core.model import AccessRequest
+from deputize.core.model import AccessRequest, Kind
+from deputize.core.profiles import KindRule
+from tests.harness.dpop_client import ProofKey
+from tests.harness.issuer import encode_base64url
 from tests.harness.world import (
     AGENT,
     HOST,
     ISSUER_URL,
     NOW,
     OTHER_AGENT,
+    PROFILE,
     decide_now,
+    make_mandate_rules,
     make_request,
     make_snapshot,
     make_svid,
+    make_trusted_issuer,
     shared_issuer,
 )
 
+KEY = ProofKey()
+CERTIFICATE = encode_base64url(bytes(32))
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -48,16 +58,25 @@ def test_an_allowed_call() -> None:
         "detail": "",
         "rule": "orders/read",
         "policy_digest": "digest of the configuration",
-        "peer": {"spiffe_id": AGENT, "assurance": "certificate-checked"},
+        "peer": {
+            "spiffe_id": AGENT,
+            "assurance": "certificate-checked",
+            "source": "principal",
+        },
         "asserted_principal": AGENT,
-        "principal": {"issuer": ISSUER_URL, "subject": "alice"},
+        "principal": {"issuer": ISSUER_URL, "subject": "alice", "kind": "unknown"},
         "agent": AGENT,
-        "chain": [{"subject": AGENT, "issuer": ""}, {"subject": OTHER_AGENT, "issuer": ""}],
+        "chain": [
+            {"subject": AGENT, "issuer": "", "kind": "unknown"},
+            {"subject": OTHER_AGENT, "issuer": "", "kind": "unknown"},
+        ],
+        "style": "delegated",
         "token": {
             "id": "token-1",
             "sha256": hashlib.sha256(token.encode()).hexdigest(),
             "client_id": AGENT,
             "expires_at": NOW + 300,
+            "binding": "",
         },
         "scopes": {"token": ["orders:read", "x"], "granted": ["orders:read"]},
         "http": {"method": "GET", "host": HOST, "path": "/v1/orders/7"},
@@ -65,6 +84,41 @@ def test_an_allowed_call() -> None:
         "trace_id": TRACE,
         "duration_us": 42,
     }
+
+
+@pytest.mark.parametrize(
+    ("cnf", "binding"),
+    [
+        ({"x5t#S256": CERTIFICATE}, "certificate"),
+        ({"jkt": KEY.thumbprint}, "key"),
+        ({"jkt": KEY.thumbprint, "x5t#S256": CERTIFICATE}, "certificate+key"),
+    ],
+)
+def test_what_a_token_is_bound_to_is_told_and_no_thumbprint(
+    cnf: Mapping[str, str], binding: str
+) -> None:
+    event = event_of(make_request(shared_issuer().issue(now=NOW, claims={"cnf": cnf})))
+    assert event["token"] is not None
+    assert event["token"]["binding"] == binding
+    assert not any(thumbprint in json.dumps(event) for thumbprint in cnf.values())
+
+
+def test_kinds_namers_and_style_are_told() -> None:
+    kinds = (("user", Kind.USER), ("ai_agent", Kind.AGENT))
+    profile = replace(
+        PROFILE,
+        principal_kind=(KindRule(("sub_profile",), kinds, Kind.UNKNOWN),),
+        actor_kind=(KindRule(("act", "sub_profile"), kinds, Kind.UNKNOWN),),
+    )
+    act = {"sub": AGENT, "sub_profile": "ai_agent", "iss": ISSUER_URL}
+    token = shared_issuer().issue(now=NOW, claims={"sub_profile": "user", "act": act})
+    request = make_request(token)
+    trusted = make_trusted_issuer(rules=make_mandate_rules(profile=profile))
+    snapshot = make_snapshot(shared_issuer(), trusted=[trusted])
+    event = build(request, decide_now(request, snapshot), 1)
+    assert event["principal"] == {"issuer": ISSUER_URL, "subject": "alice", "kind": "user"}
+    assert event["chain"] == [{"subject": AGENT, "issuer": ISSUER_URL, "kind": "agent"}]
+    assert event["style"] == "delegated"
 
 
 def test_a_refused_call_shows_what_was_proven() -> None:
@@ -81,7 +135,7 @@ def test_a_refused_call_shows_what_was_proven() -> None:
 
 def test_what_is_not_known_is_null() -> None:
     event = event_of(make_request(peer=""))
-    unknown = ("rule", "peer", "principal", "agent", "chain", "token", "scopes")
+    unknown = ("rule", "peer", "principal", "agent", "chain", "style", "token", "scopes")
     assert [name for name, value in event.items() if value is None] == sorted(
         unknown, key=list(event).index
     )

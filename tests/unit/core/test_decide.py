@@ -6,11 +6,14 @@ from dataclasses import replace
 import pytest
 
 from deputize.core.decide import decide, overrule, refuse
-from deputize.core.model import AccessRequest, VerifiedToken
+from deputize.core.model import AccessRequest, Introspect, UseOnce, VerifiedToken
 from deputize.core.reasons import Reason
+from deputize.core.revocation import NOTHING_REVOKED, Revocations
 from deputize.core.snapshot import Snapshot
+from deputize.core.status_list import StatusList
 from deputize.core.token import Recall
-from deputize.core.verdict import Decision, Denial, Effect, Permit
+from deputize.core.verdict import Decision, Denial, Effect, Permit, StatusWanted
+from tests.harness.dpop_client import ProofKey
 from tests.harness.issuer import Issuer
 from tests.harness.world import (
     AGENT,
@@ -21,15 +24,26 @@ from tests.harness.world import (
     decide_now,
     make_key_ring,
     make_request,
+    make_rule,
     make_snapshot,
     make_svid,
+    make_trusted_issuer,
     no_recall,
     shared_issuer,
 )
 
+KEY = ProofKey()
+STATUS_URI = "https://issuer.example/status/1"
+STATUS = {"status_list": {"idx": 3, "uri": STATUS_URI}}
+
 
 def issue(**claims: object) -> str:
     return shared_issuer().issue(now=NOW, claims=claims)
+
+
+def prove(token: str, proof: str) -> AccessRequest:
+    """A request with the scheme DPoP."""
+    return make_request(headers={"authorization": f"DPoP {token}", "dpop": proof})
 
 
 def world(*, token_header: str = "authorization", require_certificate: bool = False) -> Snapshot:
@@ -56,6 +70,7 @@ def test_an_allow_carries_all_its_proofs() -> None:
     decision = decide_now(request, snapshot)
     verdict, proven = decision.verdict, decision.proven
     assert isinstance(verdict, Permit)
+    assert verdict.obligations == ()
     assert (verdict.peer, verdict.token, verdict.delegation, verdict.action, verdict.grant) == (
         proven.peer,
         proven.token,
@@ -85,6 +100,10 @@ def test_an_allow_carries_all_its_proofs() -> None:
         (make_request(), Reason.TOKEN_MISSING),
         (make_request("x"), Reason.TOKEN_MALFORMED),
         (make_request(issue(aud="stock")), Reason.TOKEN_WRONG_AUDIENCE),
+        (make_request(issue(cnf={"jkt": KEY.thumbprint})), Reason.TOKEN_WRONG_BINDING),
+        (prove(issue(cnf={"jkt": KEY.thumbprint}), "x"), Reason.TOKEN_PROOF_INVALID),
+        (prove(issue(), KEY.prove(issue(), now=NOW)), Reason.TOKEN_WRONG_BINDING),
+        (make_request(issue(status=STATUS)), Reason.SYSTEM_STATUS_UNAVAILABLE),
         (make_request(issue(act=None)), Reason.DELEGATION_MALFORMED),
         (make_request(issue(), peer=OTHER_AGENT), Reason.DELEGATION_ACTOR_MISMATCH),
         (make_request(issue(), path="/v1/stock"), Reason.POLICY_NO_MATCH),
@@ -138,6 +157,81 @@ def test_a_remembered_token_still_needs_its_peer() -> None:
     stolen = make_request(token, peer=OTHER_AGENT)
     decision = decide(stolen, world(), NOW, remember(first))
     assert decision.reason is Reason.DELEGATION_ACTOR_MISMATCH
+
+
+STOPPED = replace(NOTHING_REVOKED, agents=frozenset({OTHER_AGENT}))
+
+
+def test_an_agent_that_is_stopped_is_refused_itself_and_in_a_chain() -> None:
+    snapshot = make_snapshot(shared_issuer(), revocations=STOPPED)
+    itself = make_request(shared_issuer().issue(now=NOW, agent=OTHER_AGENT), peer=OTHER_AGENT)
+    assert decide_now(itself, snapshot).reason is Reason.PEER_SUSPENDED
+    behind = make_request(shared_issuer().issue(now=NOW, chain=[OTHER_AGENT]))
+    assert decide_now(behind, snapshot).reason is Reason.DELEGATION_MEMBER_REFUSED
+    assert decide_now(make_request(issue()), snapshot).effect is Effect.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (replace(NOTHING_REVOKED, issuers=frozenset({ISSUER_URL})), Reason.TOKEN_REVOKED),
+        (replace(NOTHING_REVOKED, agent_cutoffs={AGENT: NOW + 1}), Reason.TOKEN_REVOKED),
+        (replace(NOTHING_REVOKED, agents=frozenset({AGENT})), Reason.PEER_SUSPENDED),
+        (replace(NOTHING_REVOKED, usable_until=NOW - 1), Reason.SYSTEM_STATUS_UNAVAILABLE),
+    ],
+)
+def test_a_remembered_token_may_have_been_revoked_since(
+    changed: Revocations, reason: Reason
+) -> None:
+    request = make_request(issue())
+    first = decide_now(request, world())
+    assert first.effect is Effect.ALLOW
+    since = replace(world(), revocations=changed)
+    assert decide(request, since, NOW, remember(first)).reason is reason
+
+
+def test_a_remembered_token_may_have_another_status_since() -> None:
+    trusted = replace(make_trusted_issuer(), has_status_lists=True)
+    request = make_request(issue(status=STATUS))
+
+    def under(octets: bytes) -> Snapshot:
+        listed = {(ISSUER_URL, STATUS_URI): StatusList(STATUS_URI, 1, octets, NOW)}
+        return make_snapshot(shared_issuer(), trusted=[trusted], status_lists=listed)
+
+    first = decide_now(request, under(b"\x00"))
+    assert first.effect is Effect.ALLOW
+    assert decide(request, under(b"\x08"), NOW, remember(first)).reason is Reason.TOKEN_REVOKED
+
+
+def test_a_remembered_token_needs_its_proof_each_time() -> None:
+    token = issue(cnf={"jkt": KEY.thumbprint})
+    first = decide_now(prove(token, KEY.prove(token, now=NOW)), world())
+    assert first.effect is Effect.ALLOW
+    for request in (make_request(token), prove(token, ""), prove(token, "x")):
+        assert decide(request, world(), NOW, remember(first)).effect is Effect.DENY
+
+
+def test_a_permit_says_what_must_still_be_done() -> None:
+    trusted = replace(make_trusted_issuer(), introspected=True)
+    rules = [make_rule("orders/once", use_once=True)]
+    snapshot = make_snapshot(shared_issuer(), trusted=[trusted], rules=rules)
+    token = issue(cnf={"jkt": KEY.thumbprint})
+    verdict = decide_now(prove(token, KEY.prove(token, now=NOW)), snapshot).verdict
+    assert isinstance(verdict, Permit)
+    asked, proof, once = verdict.obligations
+    assert asked == Introspect(ISSUER_URL)
+    assert isinstance(proof, UseOnce)
+    assert proof.key.startswith("proof:")
+    assert isinstance(once, UseOnce)
+    assert once.key.startswith("token:")
+
+
+def test_a_refusal_says_what_might_help() -> None:
+    wanted = replace(make_trusted_issuer(), has_status_lists=True)
+    snapshot = make_snapshot(shared_issuer(), trusted=[wanted])
+    verdict = decide_now(make_request(issue(status=STATUS)), snapshot).verdict
+    assert isinstance(verdict, Denial)
+    assert verdict.wanted == StatusWanted(ISSUER_URL, STATUS_URI)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
-from deputize.core.delegation import MAX_ACTOR_TEXT, ChainRules, bind
-from deputize.core.model import Assurance, Delegation, Peer
+from deputize.core.delegation import ChainRules, bind
+from deputize.core.identities import IdentityMap
+from deputize.core.mandate import MAX_ACTOR_TEXT
+from deputize.core.model import Assurance, Delegation, DelegationStyle, Kind, Peer, PeerSource
+from deputize.core.profiles import IssuerProfile, KindRule
 from deputize.core.reasons import Reason
 from deputize.core.spiffe import parse_spiffe_id
 from deputize.core.token import verify
@@ -16,14 +20,26 @@ from tests.harness.world import (
     ISSUER_URL,
     NOW,
     OTHER_AGENT,
+    PROFILE,
+    bearer,
+    make_identities,
     make_key_ring,
+    make_mandate_rules,
     make_trusted_issuer,
     no_recall,
     shared_issuer,
 )
 
-RULES = ChainRules(max_depth=4)
 THIRD_AGENT = "spiffe://partner.example/agents/writer"
+
+
+def chain_rules(
+    max_depth: int = 4, *, forbidden: Iterable[str] = (), required: Iterable[str] = ()
+) -> ChainRules:
+    return ChainRules(max_depth, frozenset(forbidden), frozenset(required))
+
+
+RULES = chain_rules()
 
 
 def bind_token(
@@ -32,20 +48,34 @@ def bind_token(
     omit: Sequence[str] = (),
     peer: str = AGENT,
     rules: ChainRules = RULES,
+    stopped: Iterable[str] = (),
+    profile: IssuerProfile = PROFILE,
+    identities: IdentityMap | None = None,
 ) -> Delegation:
     issuer = shared_issuer()
+    mandate_rules = make_mandate_rules(profile=profile, identities=identities)
     token = verify(
-        issuer.issue(now=NOW, claims=claims, omit=omit),
-        {ISSUER_URL: make_trusted_issuer()},
+        bearer(issuer.issue(now=NOW, claims=claims, omit=omit)),
+        {ISSUER_URL: make_trusted_issuer(rules=mandate_rules)},
         {ISSUER_URL: make_key_ring(issuer)},
         NOW,
         no_recall,
     )
-    return bind(token, Peer(parse_spiffe_id(peer), Assurance.CERTIFICATE_CHECKED), rules)
+    sender = Peer(parse_spiffe_id(peer), Assurance.CERTIFICATE_CHECKED, PeerSource.PRINCIPAL, "")
+    return bind(token, sender, rules, frozenset(stopped))
 
 
-def with_actor(act: object, *, peer: str = AGENT, rules: ChainRules = RULES) -> Delegation:
-    return bind_token(claims={"act": act}, peer=peer, rules=rules)
+def with_actor(
+    act: object,
+    *,
+    peer: str = AGENT,
+    rules: ChainRules = RULES,
+    stopped: Iterable[str] = (),
+    identities: IdentityMap | None = None,
+) -> Delegation:
+    return bind_token(
+        claims={"act": act}, peer=peer, rules=rules, stopped=stopped, identities=identities
+    )
 
 
 def subjects(delegation: Delegation) -> list[str]:
@@ -58,6 +88,7 @@ def test_the_current_actor_is_the_peer() -> None:
     assert delegation.agent.text == AGENT
     assert subjects(delegation) == [AGENT]
     assert delegation.scopes == {"orders:read"}
+    assert delegation.style is DelegationStyle.DELEGATED
 
 
 def test_the_chain_has_the_current_actor_first() -> None:
@@ -169,7 +200,7 @@ def test_an_earlier_actor_may_have_any_issuer() -> None:
 @pytest.mark.parametrize("max_depth", [1, 2, 3, 4])
 def test_a_chain_is_refused_when_too_deep(max_depth: int) -> None:
     actors = [AGENT, *(f"earlier-{number}" for number in range(max_depth))]
-    rules = ChainRules(max_depth)
+    rules = chain_rules(max_depth)
     assert len(with_actor(nest_actors(*actors[:-1]), rules=rules).chain) == max_depth
     with refused(Reason.DELEGATION_TOO_DEEP):
         with_actor(nest_actors(*actors), rules=rules)
@@ -199,7 +230,6 @@ WIDER = {
     "scope": "orders:write admin",
     "aud": "everything",
     "exp": NOW * 2,
-    "client_profile": "trusted",
     "roles": ["admin"],
 }
 
@@ -217,3 +247,73 @@ def test_a_peer_of_another_trust_domain_needs_its_own_token() -> None:
     assert with_actor({"sub": THIRD_AGENT}, peer=THIRD_AGENT).agent.text == THIRD_AGENT
     with refused(Reason.DELEGATION_ACTOR_MISMATCH):
         with_actor({"sub": AGENT}, peer=THIRD_AGENT)
+
+
+# Depth and members
+
+
+def test_a_flawed_chain_that_is_too_deep_is_too_deep() -> None:
+    for actors in ([AGENT, "b", "c", AGENT], ["unknown", "b", "c", "d"]):
+        with refused(Reason.DELEGATION_TOO_DEEP):
+            with_actor(nest_actors(*actors), rules=chain_rules(3))
+    with refused(Reason.DELEGATION_CYCLE):
+        with_actor(nest_actors(AGENT, "b", AGENT), rules=chain_rules(3))
+
+
+NAMED = make_identities({"research-agent": AGENT, "planner-agent": OTHER_AGENT})
+CHAIN = nest_actors("research-agent", "planner-agent", "legacy-bot")
+
+
+@pytest.mark.parametrize(
+    "name", ["research-agent", AGENT, "planner-agent", OTHER_AGENT, "legacy-bot"]
+)
+def test_a_forbidden_actor_spoils_the_chain_wherever_and_however_it_is_named(name: str) -> None:
+    with_actor(CHAIN, identities=NAMED, rules=chain_rules(forbidden=["other", f"{name}x"]))
+    with refused(Reason.DELEGATION_MEMBER_REFUSED):
+        with_actor(CHAIN, identities=NAMED, rules=chain_rules(forbidden=["other", name]))
+
+
+@pytest.mark.parametrize("name", [AGENT, OTHER_AGENT])
+def test_so_does_an_agent_that_is_stopped(name: str) -> None:
+    with_actor(CHAIN, identities=NAMED, stopped=[THIRD_AGENT])
+    with refused(Reason.DELEGATION_MEMBER_REFUSED):
+        with_actor(CHAIN, identities=NAMED, stopped=[name])
+
+
+def test_required_actors_must_all_be_there() -> None:
+    required = ["research-agent", OTHER_AGENT, "legacy-bot"]
+    with_actor(CHAIN, identities=NAMED, rules=chain_rules(required=required))
+    with refused(Reason.DELEGATION_MEMBER_REFUSED):
+        with_actor(CHAIN, identities=NAMED, rules=chain_rules(required=[*required, THIRD_AGENT]))
+
+
+def test_a_stolen_token_is_told_before_the_members_of_its_chain() -> None:
+    with refused(Reason.DELEGATION_ACTOR_MISMATCH):
+        with_actor({"sub": OTHER_AGENT}, stopped=[OTHER_AGENT])
+
+
+# What else may be wrong with a mandate
+
+
+def test_a_person_is_no_agent() -> None:
+    of_kinds = replace(
+        PROFILE,
+        actor_kind=(KindRule(("act", "sub_profile"), (("user", Kind.USER),), Kind.UNKNOWN),),
+    )
+    act = {"sub": AGENT, "sub_profile": "user"}
+    bind_token(claims={"act": {**act, "sub_profile": "x"}}, profile=of_kinds)
+    with refused(Reason.DELEGATION_ACTOR_NOT_AGENT):
+        bind_token(claims={"act": act}, profile=of_kinds)
+
+
+def test_the_style_goes_with_the_delegation() -> None:
+    by_client = replace(
+        PROFILE, actor=(("client_id",),), styles=frozenset({DelegationStyle.IMPERSONATED})
+    )
+    delegation = bind_token(omit=["act"], profile=by_client)
+    assert delegation.style is DelegationStyle.IMPERSONATED
+    assert delegation.agent.text == AGENT
+    with refused(Reason.DELEGATION_MALFORMED):
+        bind_token(profile=by_client)
+    with refused(Reason.DELEGATION_ACTOR_MISMATCH):
+        bind_token(claims={"client_id": OTHER_AGENT}, omit=["act"], profile=by_client)

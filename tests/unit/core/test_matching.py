@@ -13,7 +13,7 @@ from deputize.core.matching import (
     parse_method,
     parse_path_pattern,
 )
-from deputize.core.model import Json, Principal
+from deputize.core.model import Json, Kind, Principal
 from deputize.core.paths import parse_path
 from deputize.core.spiffe import parse_spiffe_id
 from tests.harness.world import ISSUER_URL, anyone, make_principal
@@ -172,7 +172,7 @@ def test_the_values_of_a_claim(value: Json, texts: tuple[str, ...]) -> None:
 
 
 def alice(**claims: Json) -> Principal:
-    return Principal(ISSUER_URL, "alice", MappingProxyType(claims))
+    return Principal(ISSUER_URL, "alice", Kind.USER, MappingProxyType(claims))
 
 
 def test_anyone_is_anyone_of_that_issuer() -> None:
@@ -203,4 +203,4 @@ def test_subjects_and_claims_must_both_hold() -> None:
     pattern = make_principal(subjects=["alice"], claims={"mfa": ["true"]})
     assert pattern.matches(alice(mfa=True))
     assert not pattern.matches(alice(mfa=False))
-    assert not pattern.matches(Principal(ISSUER_URL, "bob", {"mfa": True}))
+    assert not pattern.matches(Principal(ISSUER_URL, "bob", Kind.USER, {"mfa": True}))

@@ -4,7 +4,17 @@ from collections.abc import Iterable
 
 import pytest
 
-from deputize.core.model import Action, Actor, Delegation, Grant, Principal, Scope, UpstreamFact
+from deputize.core.model import (
+    Action,
+    Actor,
+    Delegation,
+    DelegationStyle,
+    Grant,
+    Kind,
+    Principal,
+    Scope,
+    UpstreamFact,
+)
 from deputize.core.policy import Rule, evaluate
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.reasons import Reason
@@ -22,12 +32,13 @@ def evaluate_rules(
     action: Action = READ,
     subject: str = "alice",
 ) -> Grant:
-    chain = tuple(Actor(f"actor-{number}", "") for number in range(depth))
+    chain = tuple(Actor(f"actor-{number}", "", Kind.AGENT) for number in range(depth))
     delegation = Delegation(
-        Principal(ISSUER_URL, subject, {}),
+        Principal(ISSUER_URL, subject, Kind.USER, {}),
         parse_spiffe_id(AGENT),
         chain,
         frozenset(Scope(scope) for scope in scopes),
+        DelegationStyle.DELEGATED,
     )
     return evaluate(delegation, action, PolicyIndex(rules))
 
@@ -43,6 +54,13 @@ def test_a_covering_rule_allows() -> None:
     assert str(grant.rule) == "orders/read"
     assert grant.scopes == {"orders:read"}
     assert grant.upstream_facts == (UpstreamFact.CHAIN,)
+    assert not grant.use_once
+
+
+def test_the_grant_says_whether_the_token_is_good_once() -> None:
+    once, often = make_rule("a/once", use_once=True), make_rule("b/often")
+    assert evaluate_rules(once, often).use_once
+    assert not evaluate_rules(often).use_once
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from deputize.core.model import Action, Json, Principal
+from deputize.core.model import Action, Json, Kind, Principal
 from deputize.core.policy import Rule
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.spiffe import parse_spiffe_id
@@ -22,7 +22,7 @@ def found(
 ) -> set[str]:
     covering = PolicyIndex(rules).covering(
         parse_spiffe_id(agent),
-        Principal(issuer, "alice", claims or {}),
+        Principal(issuer, "alice", Kind.USER, claims or {}),
         Action(method, host, segments),
     )
     names = [str(rule.ref) for rule in covering]

@@ -2,82 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
-from dataclasses import replace
-from functools import cache
 
 import pytest
 
-from deputize.config.issuer_compiler import allowed_algorithms
-from deputize.config.issuer_profiles import compile_profile, effective_keys, known_profiles
-from deputize.config.issuer_schema import Issuer as IssuerSettings
+from deputize.config.issuer_profiles import known_profiles
 from deputize.core.delegation import ChainRules, bind
 from deputize.core.model import Assurance, Delegation, Kind, Peer, PeerSource
 from deputize.core.reasons import Reason
 from deputize.core.spiffe import parse_spiffe_id
 from deputize.core.token import verify
-from deputize.core.trust import TrustedIssuer
 from tests.harness.expect import refused
-from tests.harness.issuer import Issuer
 from tests.harness.issuer_shapes import SHAPES, Case, IssuerShape, token_parts
-from tests.harness.world import (
-    NOW,
-    bearer,
-    make_identities,
-    make_key_ring,
-    make_mandate_rules,
-    make_trusted_issuer,
-    no_recall,
-    shared_issuer,
-)
+from tests.harness.shaped_world import issuer_of, sign, trust_in
+from tests.harness.world import NOW, bearer, make_key_ring, no_recall
 
 CASES = [(shape, case) for shape in SHAPES for case in shape.cases]
 CHAINS = ChainRules(4, frozenset(), frozenset())
 
 
-def trust_in(shape: IssuerShape) -> TrustedIssuer:
-    """As the configuration of the issuer with its profile gives it."""
-    settings = IssuerSettings.model_validate(
-        {
-            "issuer": shape.issuer,
-            "profile": shape.profile,
-            "audiences": [shape.audience],
-            "keys": {"file": "jwks.json"},
-        }
-    )
-    keys = effective_keys(settings)
-    assert keys.max_lifetime_seconds is not None
-    return replace(
-        make_trusted_issuer(
-            shape.issuer,
-            rules=make_mandate_rules(
-                shape.issuer,
-                profile=compile_profile(keys),
-                identities=make_identities(shape.exact, shape.templates),
-            ),
-        ),
-        audiences=frozenset(settings.audiences),
-        algorithms=allowed_algorithms(settings),
-        max_lifetime=float(keys.max_lifetime_seconds),
-    )
-
-
-@cache
-def issuer_of(shape_name: str) -> Issuer:
-    (shape,) = (each for each in SHAPES if each.name == shape_name)
-    key = shared_issuer(shape.algorithm).private_key
-    return Issuer(shape.issuer, algorithm=shape.algorithm, private_key=key)
-
-
 def bind_case(shape: IssuerShape, case: Case | None = None) -> Delegation:
-    issuer = issuer_of(shape.name)
-    changes, claims = token_parts(shape, case)
-    own = {"alg": issuer.algorithm, "kid": issuer.key_id}
-    omitted = case.omit if case else ()
-    header = {name: value for name, value in own.items() if name not in omitted}
-    compact = issuer.sign({**header, **changes}, json.dumps(claims).encode())
-    rings = {shape.issuer: make_key_ring(issuer)}
+    header, claims = token_parts(shape, case)
+    has_key_id = case is None or "kid" not in case.omit
+    compact = sign(shape, header, claims, has_key_id=has_key_id)
+    rings = {shape.issuer: make_key_ring(issuer_of(shape))}
     token = verify(bearer(compact), {shape.issuer: trust_in(shape)}, rings, NOW, no_recall)
     sender = parse_spiffe_id((case.peer if case else "") or shape.peer)
     peer = Peer(sender, Assurance.CERTIFICATE_CHECKED, PeerSource.PRINCIPAL, "")

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from deputize.core.model import Action
+from deputize.core.model import Action, Credential
 from deputize.core.reasons import Reason
 from deputize.core.request import OVERRIDE_HEADERS, RequestRules, read_action, read_credential
 from tests.harness.characters import CHARACTERS, DIGITS, LOWER, UPPER, places
 from tests.harness.expect import refused
-from tests.harness.world import make_request
+from tests.harness.world import bearer, make_request
 
+NO_CREDENTIAL = Credential("", is_dpop=False, proof="")
 BEARER = RequestRules("authorization")
 OWN_HEADER = RequestRules("x-delegation-token")
 
@@ -159,24 +160,38 @@ def test_two_places_must_say_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("value", ["Bearer abc", "bearer abc", "BEARER abc", "Bearer    abc"])
 def test_the_scheme_has_any_case(value: str) -> None:
-    assert read_credential(make_request(headers={"authorization": value}), BEARER) == "abc"
+    credential = read_credential(make_request(headers={"authorization": value}), BEARER)
+    assert credential == Credential("abc", is_dpop=False, proof="")
 
 
 @pytest.mark.parametrize(
     "value",
-    ["", "Bearer", "Bearer ", "Bearer   ", "Basic YTpi", "DPoP abc", "abc", "Bearerabc",
-     "Bearer\tabc", " Bearer abc", "Bearer\u00a0abc", "Token abc", "Be\u0430rer abc"],
+    ["", "Bearer", "Bearer ", "Bearer   ", "Basic YTpi", "DPoP", "DPoP ", "DPoPabc", "abc",
+     "Bearerabc", "Bearer\tabc", "DPoP\tabc", "BearerDPoP abc", " Bearer abc",
+     "Bearer\u00a0abc", "Token abc", "Be\u0430rer abc"],
 )  # fmt: skip
-def test_without_a_bearer_token_there_is_no_credential(value: str) -> None:
-    assert read_credential(make_request(headers={"authorization": value}), BEARER) is None
+def test_without_a_token_behind_a_known_scheme_there_is_no_credential(value: str) -> None:
+    for proof in ({}, {"dpop": "proof"}):
+        request = make_request(headers={"authorization": value, **proof})
+        assert read_credential(request, BEARER) == NO_CREDENTIAL
 
 
 def test_without_the_header_there_is_no_credential() -> None:
-    assert read_credential(make_request(), BEARER) is None
+    assert read_credential(make_request(), BEARER) == NO_CREDENTIAL
+    assert read_credential(make_request(headers={"dpop": "proof"}), BEARER) == NO_CREDENTIAL
 
 
 @pytest.mark.parametrize(
-    "value", ["Bearer a,Bearer b", "Bearer a, Bearer a", "Bearer a,", ",", "Basic YTpi,Bearer a"]
+    "value",
+    [
+        "Bearer a,Bearer b",
+        "Bearer a, Bearer a",
+        "Bearer a,",
+        ",",
+        "Basic YTpi,Bearer a",
+        "DPoP a,DPoP a",
+        "DPoP a,Bearer a",
+    ],
 )
 def test_two_credentials_are_refused(value: str) -> None:
     with refused(Reason.REQUEST_DUPLICATE_CREDENTIAL):
@@ -202,19 +217,45 @@ def test_a_token_in_the_query_is_refused(token: str | None, query: str) -> None:
 
 def test_another_header_holds_the_bare_token() -> None:
     request = make_request("not this", headers={"x-delegation-token": "abc"})
-    assert read_credential(request, OWN_HEADER) == "abc"
+    assert read_credential(request, OWN_HEADER) == bearer("abc")
 
 
 def test_another_header_is_not_taken_apart() -> None:
     request = make_request(headers={"x-delegation-token": "Bearer abc"})
-    assert read_credential(request, OWN_HEADER) == "Bearer abc"
+    assert read_credential(request, OWN_HEADER) == bearer("Bearer abc")
+
+
+def test_with_another_header_a_proof_beside_the_token_is_the_token_s() -> None:
+    request = make_request("not this", headers={"x-delegation-token": "abc", "dpop": "proof"})
+    assert read_credential(request, OWN_HEADER) == Credential("abc", is_dpop=True, proof="proof")
 
 
 def test_with_another_header_configured_authorization_is_no_credential() -> None:
-    assert read_credential(make_request("abc"), OWN_HEADER) is None
+    assert read_credential(make_request("abc"), OWN_HEADER) == NO_CREDENTIAL
 
 
 @pytest.mark.parametrize("query", ["my_access_token=abc", "x=access_token=abc", "access_tokens=1"])
 def test_another_parameter_is_no_credential(query: str) -> None:
     request = make_request("token", path=f"/v1/orders/7?{query}")
-    assert read_credential(request, RequestRules("authorization")) == "token"
+    assert read_credential(request, RequestRules("authorization")) == bearer("token")
+
+
+@pytest.mark.parametrize("scheme", ["DPoP", "dpop", "DPOP"])
+@pytest.mark.parametrize("proof", ["", "proof"])
+def test_the_scheme_dpop_comes_with_a_proof_or_none(scheme: str, proof: str) -> None:
+    headers = {"authorization": f"{scheme} abc", **({"dpop": proof} if proof else {})}
+    credential = read_credential(make_request(headers=headers), BEARER)
+    assert credential == Credential("abc", is_dpop=True, proof=proof)
+
+
+def test_a_proof_does_not_make_a_bearer_token_one_for_dpop() -> None:
+    credential = read_credential(make_request("abc", headers={"dpop": "proof"}), BEARER)
+    assert credential == Credential("abc", is_dpop=False, proof="proof")
+
+
+@pytest.mark.parametrize("value", ["a,b", "a, a", "a,", ","])
+@pytest.mark.parametrize("rules", [BEARER, OWN_HEADER])
+def test_two_proofs_are_refused(value: str, rules: RequestRules) -> None:
+    headers = {"authorization": "DPoP abc", "x-delegation-token": "abc", "dpop": value}
+    with refused(Reason.REQUEST_DUPLICATE_CREDENTIAL):
+        read_credential(make_request(headers=headers), rules)
