@@ -6,8 +6,9 @@ numbers as strings. So structure is read here, and a library only verifies the s
 Rules of this file:
 - One token, one reading: canonical base64url, UTF-8 without BOM, JSON objects with unique
   members, no NaN or Infinity, bounded size and depth.
-- Only the header members `alg`, `kid`, `typ` may stand in a token; every other one either
-  changes what is verified (`crit`, `b64`, `jku`, `jwk`, `x5u`, `x5c`, `zip`) or is not needed.
+- Only the header members `alg`, `kid`, `typ` may stand in a token, or those a reader names
+  instead; every other one either changes what is verified (`crit`, `b64`, `jku`, `jwk`, `x5u`,
+  `x5c`, `zip`) or is not needed.
 
 Sources: RFC 7515 sections 2, 4, 4.1.11 and 5.2; RFC 7519 sections 4 and 7.2; RFC 8725 sections
 3.1, 3.10 and 3.11; RFC 7493 section 2.3 (unique members).
@@ -29,9 +30,11 @@ MAX_JSON_DEPTH = 16
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 # The closing quote is optional so that an open string is passed over once, not once per quote.
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+# Runs of plain characters are taken at once: a status list is one text of a megabyte.
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
-_HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
+HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
+"""Those of an ordinary token."""
 _MAX_HEADER_TEXT = 256
 
 
@@ -41,11 +44,17 @@ class JwsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class JwsHeader:
-    """The only header members we read. `token_type` and `key_id` are empty where absent."""
+    """The only header members we read; texts are empty where absent.
+
+    `further_members` are the names of all others that the reader let pass. `jwk` is one of them:
+    the key of a DPoP proof (RFC 9449 section 4.2), which says nothing about whom to trust.
+    """
 
     algorithm: str
     key_id: str
     token_type: str
+    further_members: frozenset[str]
+    jwk: dict[str, Json] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +67,27 @@ class UnverifiedJws:
     signature: bytes
 
 
-def read_unverified_jws(compact: str) -> UnverifiedJws:
-    """Takes a compact JWS apart.
+def read_unverified_jws(
+    compact: str,
+    *,
+    header_members: frozenset[str] = HEADER_MEMBERS,
+    max_bytes: int = MAX_TOKEN_BYTES,
+) -> UnverifiedJws:
+    """Takes a compact JWS of at most `max_bytes` apart.
+
+    `header_members` are all that its header may have; whether it must have them is for the caller.
 
     Raises:
         JwsError: any deviation from the rules above.
     """
-    if len(compact) > MAX_TOKEN_BYTES:
-        raise JwsError(f"longer than {MAX_TOKEN_BYTES} bytes")
+    if len(compact) > max_bytes:
+        raise JwsError(f"longer than {max_bytes} bytes")
     match = _COMPACT.fullmatch(compact)
     if match is None:
         raise JwsError("not three base64url parts")
     header, payload, signature = (decode_base64url(part) for part in match.groups())
     return UnverifiedJws(
-        _read_header(read_json_object(header)),
+        _read_header(read_json_object(header), header_members),
         read_json_object(payload),
         compact[: match.start(3) - 1].encode("ascii"),
         signature,
@@ -88,12 +104,7 @@ def read_json_object(octets: bytes) -> dict[str, Json]:
     try:
         text = octets.decode("utf-8", "strict")
         _check_depth(text)
-        value: object = json.loads(
-            text,
-            object_pairs_hook=_unique_members,
-            parse_constant=_refuse_constant,
-            parse_float=_finite_float,
-        )
+        value: object = _DECODER.decode(text)
     except JwsError:
         raise
     except (ValueError, RecursionError) as error:
@@ -105,11 +116,20 @@ def read_json_object(octets: bytes) -> dict[str, Json]:
     return value
 
 
-def _read_header(members: dict[str, Json]) -> JwsHeader:
-    if not members.keys() <= _HEADER_MEMBERS:
-        raise JwsError("a header member other than alg, kid, typ")
+def _read_header(members: dict[str, Json], allowed: frozenset[str]) -> JwsHeader:
+    if not members.keys() <= allowed:
+        raise JwsError(f"a header member other than {', '.join(sorted(allowed))}")
+    jwk = members.get("jwk")
+    if not isinstance(jwk, dict):
+        if "jwk" in members:
+            raise JwsError("header member jwk is not an object")
+        jwk = None
     return JwsHeader(
-        _header_text(members, "alg"), _header_text(members, "kid"), _header_text(members, "typ")
+        _header_text(members, "alg"),
+        _header_text(members, "kid"),
+        _header_text(members, "typ"),
+        frozenset(members.keys() - HEADER_MEMBERS),
+        jwk,
     )
 
 
@@ -161,6 +181,13 @@ def _finite_float(text: str) -> float:
     if not math.isfinite(value):
         raise JwsError("a JSON number out of range")
     return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_members,
+    parse_constant=_refuse_constant,
+    parse_float=_finite_float,
+)
 
 
 def _check_surrogates(value: Json) -> None:

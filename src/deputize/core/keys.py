@@ -5,19 +5,22 @@ Rules of this file:
 - Public keys only; no HMAC, no `none`. Weak keys, keys for other uses and keys whose `kid`
   stands twice are left out of the ring, each with a stated reason.
 - PyJWT and cryptography do the arithmetic; they decide nothing.
+- A DPoP client sends its key with each proof, so loaded keys are remembered, up to a bound.
 
-Sources: RFC 7517 sections 4 and 5; RFC 7518 sections 3.1, 3.3, 3.4 and 6; RFC 8037; RFC 8725
-sections 3.1, 3.2 and 3.5; RFC 9864 (`Ed25519`, with `EdDSA` as its older name); RFC 7638.
+Sources: RFC 7517 sections 4 and 5; RFC 7518 sections 3.1, 3.3, 3.4 and 6; RFC 7638; RFC 8037; RFC
+8032 section 5.1; RFC 8725 sections 3.1, 3.2 and 3.5; RFC 9864 (`Ed25519`, older name `EdDSA`).
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -65,7 +68,6 @@ _ALGORITHM_NAMES: Mapping[str, Algorithm] = {
     "EdDSA": Algorithm.ED25519,
 }
 _EC = {"P-256": Algorithm.ES256, "P-384": Algorithm.ES384}
-_RSA = (Algorithm.RS256, Algorithm.PS256)
 _VERIFIERS: Mapping[Algorithm, JwtAlgorithm] = {
     Algorithm.ES256: ECAlgorithm(ECAlgorithm.SHA256),
     Algorithm.ES384: ECAlgorithm(ECAlgorithm.SHA384),
@@ -74,8 +76,8 @@ _VERIFIERS: Mapping[Algorithm, JwtAlgorithm] = {
     Algorithm.ED25519: OKPAlgorithm(),
 }
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-_THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
-_RSA_THUMBPRINT_MEMBERS = ("e", "kty", "n")
+_REQUIRED = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
+"""RFC 7638 section 3.2, in lexical order."""
 
 PublicKey = EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey
 
@@ -96,6 +98,12 @@ class KeyRing:
 
     keys: Mapping[str, VerificationKey]
     usable_until: float
+
+    def find(self, key_id: str) -> VerificationKey | None:
+        """The key of that name; without a name the only key there is, if there is just one."""
+        if not key_id and len(self.keys) == 1:
+            return next(iter(self.keys.values()))
+        return self.keys.get(key_id)
 
 
 def verify_signature(key: VerificationKey, signing_input: bytes, signature: bytes) -> bool:
@@ -136,6 +144,19 @@ def parse_jwk_set(
     return usable, left_out
 
 
+def parse_embedded_jwk(entry: Json, algorithm: Algorithm) -> tuple[VerificationKey, str]:
+    """Reads a public JWK that came with what it verifies, and its thumbprint in base64url.
+
+    Raises:
+        JwsError: no public key for this algorithm, or a weak one.
+    """
+    if not isinstance(entry, dict):
+        raise JwsError("not an object")
+    key = _parse_public(entry, "", (algorithm,))
+    encoded = base64.urlsafe_b64encode(bytes.fromhex(key.thumbprint))
+    return key, encoded.rstrip(b"=").decode()
+
+
 def freeze_keys(keys: Mapping[str, VerificationKey], usable_until: float) -> KeyRing:
     """A ring of these keys that no longer changes."""
     return KeyRing(MappingProxyType(dict(keys)), usable_until)
@@ -149,6 +170,12 @@ def _parse_jwk(entry: Json, allowed: tuple[Algorithm, ...]) -> VerificationKey:
         raise JwsError("no kid")
     if len(key_id) > MAX_KEY_ID or not key_id.isprintable():
         raise JwsError("kid is too long or not printable")
+    return _parse_public(entry, key_id, allowed)
+
+
+def _parse_public(
+    entry: dict[str, Json], key_id: str, allowed: tuple[Algorithm, ...]
+) -> VerificationKey:
     if entry.get("use", "sig") != "sig":
         raise JwsError("`use` is not `sig`")
     operations = entry.get("key_ops", ["verify"])
@@ -157,14 +184,9 @@ def _parse_jwk(entry: Json, allowed: tuple[Algorithm, ...]) -> VerificationKey:
     if not _PRIVATE_MEMBERS.isdisjoint(entry):
         raise JwsError("a secret or private key")
     algorithm = _pin_algorithm(entry, allowed)
-    public_key = _load_public_key(entry, algorithm)
-    if isinstance(public_key, RSAPublicKey):
-        exponent = public_key.public_numbers().e
-        if not MIN_RSA_BITS <= public_key.key_size <= MAX_RSA_BITS:
-            raise JwsError(f"RSA key not of {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
-        if exponent < MIN_RSA_EXPONENT or exponent.bit_length() > MAX_RSA_EXPONENT_BITS:
-            raise JwsError(f"RSA exponent below {MIN_RSA_EXPONENT} or too long")
-    return VerificationKey(key_id, algorithm, _thumbprint(entry), public_key)
+    required = _required_members(entry)
+    thumbprint = hashlib.sha256(required.encode()).hexdigest()
+    return VerificationKey(key_id, algorithm, thumbprint, _load_public_key(required, algorithm))
 
 
 def _pin_algorithm(entry: dict[str, Json], allowed: tuple[Algorithm, ...]) -> Algorithm:
@@ -174,38 +196,55 @@ def _pin_algorithm(entry: dict[str, Json], allowed: tuple[Algorithm, ...]) -> Al
     elif kind == "OKP" and curve == "Ed25519":
         fitting = (Algorithm.ED25519,)
     elif kind == "RSA":
-        fitting = _RSA
+        fitting = (Algorithm.RS256, Algorithm.PS256)
     else:
         raise JwsError("key type or curve is not supported")
     if name is not None:
         named = parse_algorithm(name) if isinstance(name, str) else None
         fitting = tuple(algorithm for algorithm in fitting if algorithm is named)
     fitting = tuple(algorithm for algorithm in fitting if algorithm in allowed)
-    if len(fitting) != 1:
-        raise JwsError(
-            "no `alg` to choose between RS256 and PS256"
-            if fitting
-            else "its algorithm is not allowed for the issuer"
-        )
+    if not fitting:
+        raise JwsError("its algorithm is not allowed")
+    if len(fitting) > 1:
+        raise JwsError("no `alg` to choose between RS256 and PS256")
     return fitting[0]
 
 
-def _load_public_key(entry: dict[str, Json], algorithm: Algorithm) -> PublicKey:
-    for name in ("n", "e", "x", "y"):
-        member = entry.get(name, "")
-        decode_base64url(member if isinstance(member, str) else "=")
+def _required_members(entry: dict[str, Json]) -> str:
+    """The members that make the key, and no others, as RFC 7638 section 3 hashes them."""
+    required = {name: entry.get(name) for name in _REQUIRED[str(entry["kty"])]}
+    for name in required.keys() - {"crv", "kty"}:
+        value = required[name]
+        decode_base64url(value if isinstance(value, str) else "=")
+    return json.dumps(required, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1024)
+def _load_public_key(required: str, algorithm: Algorithm) -> PublicKey:
     try:
-        # A public key, because an entry with private members was refused before.
-        key: PublicKey = type(_VERIFIERS[algorithm]).from_jwk(json.dumps(entry))
+        # A public key, because no private member is among the required ones.
+        key: PublicKey = type(_VERIFIERS[algorithm]).from_jwk(required)
     except (InvalidKeyError, UnsupportedAlgorithm, ValueError, TypeError) as error:
         raise JwsError(f"unreadable key: {type(error).__name__}") from None
+    if isinstance(key, RSAPublicKey):
+        exponent = key.public_numbers().e
+        if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
+            raise JwsError(f"RSA key not of {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
+        if exponent < MIN_RSA_EXPONENT or exponent.bit_length() > MAX_RSA_EXPONENT_BITS:
+            raise JwsError(f"RSA exponent below {MIN_RSA_EXPONENT} or too long")
+    elif isinstance(key, Ed25519PublicKey):
+        _check_ed25519(key)
     return key
 
 
-def _thumbprint(entry: dict[str, Json]) -> str:
-    """RFC 7638: SHA-256 over the required members in lexical order, hex."""
-    names = _THUMBPRINT_MEMBERS.get(str(entry["kty"]), _RSA_THUMBPRINT_MEMBERS)
-    required = {name: entry[name] for name in names}
-    return hashlib.sha256(
-        json.dumps(required, separators=(",", ":"), sort_keys=True).encode()
-    ).hexdigest()
+def _check_ed25519(key: Ed25519PublicKey) -> None:
+    prime = 2**255 - 19
+    y = int.from_bytes(key.public_bytes_raw(), "little") % 2**255
+    y2 = y * y % prime
+    # The curve: -x^2 + y^2 = 1 - 121665/121666 x^2 y^2.
+    x2 = 121666 * (y2 - 1) * pow(121666 - 121665 * y2, -1, prime) % prime
+    if y >= prime or pow(x2, (prime - 1) // 2, prime) > 1:
+        raise JwsError("not a point of Ed25519")
+    # Order 1 or 2 has x = 0, order 4 has y = 0, order 8 has x^2 + y^2 = 0: anyone signs for those.
+    if x2 * y2 * (x2 + y2) % prime == 0:
+        raise JwsError("an Ed25519 key of small order")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from deputize.core.jws import (
+    HEADER_MEMBERS,
     MAX_JSON_DEPTH,
     MAX_TOKEN_BYTES,
     JwsError,
@@ -124,6 +125,50 @@ def test_a_header_member_is_a_short_printable_text(member: str, value: object) -
         read_unverified_jws(compact(header=json.dumps({member: value}).encode()))
 
 
+PROOF_MEMBERS = frozenset({"typ", "alg", "jwk"})
+
+
+def test_a_reader_names_the_header_members_that_may_stand() -> None:
+    header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": {"kty": "EC"}}
+    token = compact(header=json.dumps(header).encode())
+    read = read_unverified_jws(token, header_members=PROOF_MEMBERS).header
+    assert (read.token_type, read.algorithm, read.key_id) == ("dpop+jwt", "ES256", "")
+    assert read.jwk == {"kty": "EC"}
+    assert read.further_members == frozenset({"jwk"})
+
+
+@pytest.mark.parametrize("member", ["kid", "crit", "b64", "jku", "x5c", "Jwk", "jwk "])
+def test_a_reader_that_names_others_gets_no_more_than_those(member: str) -> None:
+    header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": {}, member: "x"}
+    token = compact(header=json.dumps(header).encode())
+    with pytest.raises(JwsError):
+        read_unverified_jws(token, header_members=PROOF_MEMBERS)
+
+
+@pytest.mark.parametrize("value", [None, True, 1, "", "{}", [], [{}]])
+def test_a_jwk_is_an_object(value: object) -> None:
+    token = compact(header=json.dumps({"jwk": value}).encode())
+    with pytest.raises(JwsError):
+        read_unverified_jws(token, header_members=PROOF_MEMBERS)
+
+
+def test_further_members_are_named() -> None:
+    token = compact(header=b'{"alg":"ES256","x5t":"x","x5t#S256":"y"}')
+    allowed = HEADER_MEMBERS | {"x5t", "x5t#S256", "cty"}
+    header = read_unverified_jws(token, header_members=allowed).header
+    assert header.further_members == frozenset({"x5t", "x5t#S256"})
+    assert header.jwk is None
+    assert not read_unverified_jws(compact(), header_members=allowed).header.further_members
+
+
+def test_a_reader_may_set_the_longest_token() -> None:
+    token = compact(payload=b'{"a":"' + b"x" * MAX_TOKEN_BYTES + b'"}')
+    read_unverified_jws(token, max_bytes=len(token))
+    for fewer in (len(token) - 1, MAX_TOKEN_BYTES):
+        with pytest.raises(JwsError):
+            read_unverified_jws(token, max_bytes=fewer)
+
+
 BAD_JSON = {
     "nothing": b"",
     "blank": b" ",
@@ -137,6 +182,7 @@ BAD_JSON = {
     "null": b"null",
     "true": b"true",
     "UTF-8 BOM": b"\xef\xbb\xbf{}",
+    "BOM behind a space": b" \xef\xbb\xbf{}",
     "UTF-16 with BOM": '{"a":1}'.encode("utf-16"),
     "UTF-16 little endian": '{"a":1}'.encode("utf-16-le"),
     "UTF-32": '{"a":1}'.encode("utf-32-be"),
@@ -167,6 +213,9 @@ BAD_JSON = {
     "surrogate deep inside": b'{"a":[{"b":"x\\udfff"}]}',
     "too deep": nested(MAX_JSON_DEPTH + 1),
     "too deep by arrays": b'{"a":' + b"[" * MAX_JSON_DEPTH + b"]" * MAX_JSON_DEPTH + b"}",
+    "too deep behind an escape": (
+        b'{"a":"\\\\","b":' + b"[" * MAX_JSON_DEPTH + b"]" * MAX_JSON_DEPTH + b"}"
+    ),
     "far too deep": b"[" * 6000,
     "an open string of quotes": b'{"a":"' + b'\\"' * 3000,
 }

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from deputize.core.jws import JwsError
@@ -15,9 +16,11 @@ from deputize.core.keys import (
     VerificationKey,
     freeze_keys,
     parse_algorithm,
+    parse_embedded_jwk,
     parse_jwk_set,
     verify_signature,
 )
+from deputize.core.model import Json
 from tests.harness.issuer import (
     PrivateKey,
     encode_base64url,
@@ -33,6 +36,17 @@ MESSAGE = b"header.payload"
 ORDERS = {
     "ES256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
     "ES384": 2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D,
+}
+
+ED25519_PRIME = 2**255 - 19
+ED25519_BASE = bytes.fromhex("58" + "66" * 31)
+ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+SMALL_ORDER = {
+    "order 1": 1,
+    "order 2": ED25519_PRIME - 1,
+    "order 4": 0,
+    "order 8": ORDER_8,
+    "order 8, the other": ED25519_PRIME - ORDER_8,
 }
 
 
@@ -334,3 +348,118 @@ def test_a_key_that_makes_verification_dear_is_left_out(member: str) -> None:
     long = {"n": 2**8200 + 1, "e": 2**64 + 1}[member]
     octets = long.to_bytes((long.bit_length() + 7) // 8, "big")
     assert read(jwk("RS256", alg="RS256", **{member: encode_base64url(octets)})) == {}
+
+
+def ed25519_jwk(y: int, sign: int = 0) -> dict[str, Json]:
+    encoded = (y | sign << 255).to_bytes(32, "little")
+    return {"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": encode_base64url(encoded)}
+
+
+@pytest.mark.parametrize("y", SMALL_ORDER.values(), ids=SMALL_ORDER.keys())
+def test_anyone_signs_for_an_ed25519_key_of_small_order(y: int) -> None:
+    weak = Ed25519PublicKey.from_public_bytes(y.to_bytes(32, "little"))
+    key = VerificationKey("k1", Algorithm.ED25519, "", weak)
+    forged = ED25519_BASE + (1).to_bytes(32, "little")
+    assert any(verify_signature(key, bytes([number]), forged) for number in range(64))
+
+
+@pytest.mark.parametrize("sign", [0, 1])
+@pytest.mark.parametrize("y", SMALL_ORDER.values(), ids=SMALL_ORDER.keys())
+def test_an_ed25519_key_of_small_order_is_left_out(y: int, sign: int) -> None:
+    assert not read(ed25519_jwk(y, sign))
+    with pytest.raises(JwsError):
+        parse_embedded_jwk(ed25519_jwk(y, sign), Algorithm.ED25519)
+
+
+@pytest.mark.parametrize("sign", [0, 1])
+def test_a_second_spelling_of_an_ed25519_key_is_left_out(sign: int) -> None:
+    for y in range(ED25519_PRIME, 2**255):
+        assert not read(ed25519_jwk(y, sign)), y - ED25519_PRIME
+
+
+def test_what_is_no_point_of_ed25519_is_left_out() -> None:
+    assert not read(ed25519_jwk(2))
+    assert read(ed25519_jwk(3)).keys() == {"k1"}
+
+
+@pytest.mark.parametrize("algorithm", ALL)
+def test_an_embedded_key_needs_no_name(algorithm: Algorithm) -> None:
+    private_key, named = key_of(algorithm)
+    entry: dict[str, Json] = {**public_jwk(private_key)}
+    key, thumbprint = parse_embedded_jwk(entry, algorithm)
+    assert (key.key_id, key.algorithm, key.thumbprint) == ("", algorithm, named.thumbprint)
+    assert thumbprint == encode_base64url(bytes.fromhex(named.thumbprint))
+    assert verify_signature(key, MESSAGE, sign_bytes(private_key, algorithm, MESSAGE))
+    assert parse_embedded_jwk({**entry, "kid": "k1", "alg": algorithm}, algorithm) == (
+        key,
+        thumbprint,
+    )
+
+
+def test_the_thumbprint_of_an_embedded_key_is_that_of_rfc_9449() -> None:
+    # The example of RFC 9449 sections 4.1 and 6.1.
+    entry: Json = {
+        "kty": "EC",
+        "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+        "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA",
+        "crv": "P-256",
+    }
+    _, thumbprint = parse_embedded_jwk(entry, Algorithm.ES256)
+    assert thumbprint == "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+
+
+@pytest.mark.parametrize("entry", [None, 1, "k1", [], True, {}])
+def test_what_is_no_embedded_key(entry: Json) -> None:
+    with pytest.raises(JwsError):
+        parse_embedded_jwk(entry, Algorithm.ES256)
+
+
+@pytest.mark.parametrize("algorithm", [name for name in ALL if name is not Algorithm.ES256])
+def test_an_embedded_key_is_pinned_to_the_algorithm_it_came_with(algorithm: Algorithm) -> None:
+    entry: dict[str, Json] = {**public_jwk(shared_issuer("ES256").private_key)}
+    with pytest.raises(JwsError):
+        parse_embedded_jwk(entry, algorithm)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"use": "enc"},
+        {"key_ops": ["sign"]},
+        {"d": "AQ"},
+        {"k": "AQ"},
+        {"alg": "ES384"},
+        {"kty": "oct"},
+        {"x": "A"},
+        {"y": None},
+    ],
+)
+def test_that_a_key_was_seen_before_excuses_nothing(change: dict[str, Json]) -> None:
+    entry: dict[str, Json] = {**public_jwk(shared_issuer("ES256").private_key)}
+    first, second = (parse_embedded_jwk(entry, Algorithm.ES256)[0] for _ in range(2))
+    assert first.public_key is second.public_key
+    with pytest.raises(JwsError):
+        parse_embedded_jwk({**entry, **change}, Algorithm.ES256)
+
+
+@pytest.mark.parametrize(("exponent", "bits"), [(65537, 1024), (3, 2048)])
+def test_a_weak_embedded_key_is_refused(exponent: int, bits: int) -> None:
+    entry: dict[str, Json] = {**public_jwk(weak_rsa_key(exponent, bits))}
+    for algorithm in (Algorithm.RS256, Algorithm.PS256):
+        with pytest.raises(JwsError):
+            parse_embedded_jwk(entry, algorithm)
+
+
+def test_a_ring_knows_its_keys_by_name() -> None:
+    keys = read(jwk(), jwk("ES384", kid="k2"))
+    ring = freeze_keys(keys, 1.0)
+    assert ring.find("k2") is keys["k2"]
+    assert ring.find("k3") is None
+    assert ring.find("") is None
+
+
+def test_without_a_name_the_only_key_is_meant() -> None:
+    ring = freeze_keys(read(jwk()), 1.0)
+    assert ring.find("") is ring.keys["k1"]
+    assert ring.find("k2") is None
+    assert freeze_keys({}, 1.0).find("") is None
