@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from deputize.config.compiler import CompiledPeers
 from deputize.config.loader import Loaded, load
 from deputize.core.matching import PathPattern
-from deputize.core.model import RuleRef, Scope, UpstreamFact
+from deputize.core.model import PeerSource, RuleRef, Scope, UpstreamFact
 from deputize.core.policy import Rule, RuleEffect
-from deputize.core.spiffe import TrustDomain
+from deputize.core.spiffe import TrustDomain, parse_spiffe_id
 from tests.harness.config_files import (
     POLICY,
     SERVICE,
@@ -70,6 +71,14 @@ def test_the_default_of_written_obligations_is_that_of_none(tmp_path: Path) -> N
     assert only_rule(compile_policy(tmp_path, "[orders:read]", new)).upstream_facts == plain
 
 
+def test_a_rule_may_let_a_token_in_once(tmp_path: Path) -> None:
+    assert not only_rule(compile_policy(tmp_path)).use_once
+    new = "[orders:read]\n      obligations: {useTokenOnce: true}"
+    rule = only_rule(compile_policy(tmp_path, "[orders:read]", new))
+    assert rule.use_once
+    assert rule.upstream_facts == only_rule(compile_policy(tmp_path)).upstream_facts
+
+
 def test_a_rule_may_bound_the_chain(tmp_path: Path) -> None:
     new = "[orders:read]\n      chain: {maxDepth: 2}"
     assert only_rule(compile_policy(tmp_path, "[orders:read]", new)).max_depth == 2
@@ -104,9 +113,56 @@ def test_service_settings_reach_the_core(tmp_path: Path) -> None:
     compiled = load(write_world(tmp_path, service=text)).compiled
     assert compiled.request_rules.token_header == "x-mandate"
     assert compiled.chain_rules.max_depth == 2
-    assert compiled.trust_domains == {TrustDomain("prod.example.org")}
-    assert not compiled.require_certificate
+    assert compiled.chain_rules.forbidden == compiled.chain_rules.required == frozenset()
     assert compiled.issuers["https://issuer.example"].audiences == {"orders"}
+
+
+def test_the_members_of_chains_reach_the_core(tmp_path: Path) -> None:
+    more = "  delegation: {forbiddenActors: [legacy], requiredActors: ['spiffe://a/b']}\n  audit:"
+    service = changed(SERVICE, "  audit:", more)
+    rules = load(write_world(tmp_path, service=service)).compiled.chain_rules
+    assert rules.forbidden == {"legacy"}
+    assert rules.required == {"spiffe://a/b"}
+
+
+def compile_peers(folder: Path, *lines: str) -> CompiledPeers:
+    domains = "    trustDomains: [prod.example.org]\n"
+    more = "".join(f"    {line}\n" for line in lines)
+    service = changed(SERVICE, domains, domains + more)
+    return load(write_world(folder, service=service)).compiled.peers
+
+
+def test_peers_are_named_by_the_connection_by_default(tmp_path: Path) -> None:
+    assert compile_peers(tmp_path) == CompiledPeers(
+        trust_domains=frozenset({TrustDomain("prod.example.org")}),
+        require_certificate=False,
+        source=PeerSource.PRINCIPAL,
+        waypoints=frozenset(),
+        metadata_namespace="",
+        bundled=frozenset(),
+    )
+
+
+def test_waypoints_may_name_peers(tmp_path: Path) -> None:
+    waypoint = "spiffe://prod.example.org/ns/shop/sa/waypoint"
+    peers = compile_peers(tmp_path, "source: waypoint-xfcc", f"waypoints: ['{waypoint}']")
+    assert peers.source is PeerSource.WAYPOINT_XFCC
+    assert peers.waypoints == {parse_spiffe_id(waypoint)}
+
+
+def test_metadata_may_name_peers(tmp_path: Path) -> None:
+    peers = compile_peers(tmp_path, "source: metadata", "metadataNamespace: peer")
+    assert (peers.source, peers.metadata_namespace) == (PeerSource.METADATA, "peer")
+
+
+def test_a_trust_domain_may_have_a_bundle(tmp_path: Path) -> None:
+    peers = compile_peers(
+        tmp_path,
+        "requireCertificate: true",
+        "bundles: [{trustDomain: prod.example.org, file: bundle.json}]",
+    )
+    assert peers.require_certificate
+    assert peers.bundled == {TrustDomain("prod.example.org")}
 
 
 @pytest.mark.parametrize(
@@ -157,12 +213,17 @@ def test_a_policy_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     ]
 
 
-def test_an_issuer_that_stands_twice_is_refused(tmp_path: Path) -> None:
-    block = SERVICE[SERVICE.index("    - issuer:") : SERVICE.index("  policies:")]
-    text = changed(SERVICE, block, block + block)
-    ((file, line, pointer),) = problem_places(write_world(tmp_path, service=text))
-    assert (file, pointer) == ("deputize.yaml", "spec.issuers[1].issuer")
-    assert line == line_of(text, block) + block.count("\n")
+def test_a_bundle_is_of_a_trust_domain_of_the_peers(tmp_path: Path) -> None:
+    bundles = """\
+    bundles:
+      - {trustDomain: prod.example.org, file: a.json}
+      - {trustDomain: partner.example, file: b.json}
+  issuers:
+"""
+    text = changed(SERVICE, "  issuers:\n", bundles)
+    assert problem_places(write_world(tmp_path, service=text)) == [
+        ("deputize.yaml", line_of(text, "partner"), "spec.peer.bundles[1].trustDomain")
+    ]
 
 
 def test_the_native_transport_has_no_tls(tmp_path: Path) -> None:

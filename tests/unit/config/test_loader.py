@@ -151,6 +151,63 @@ def test_relative_paths_start_at_the_configuration_file(
     assert service.policies == [str(tmp_path / "policies")]
 
 
+EVERY_FILE = """\
+    bundles:
+      - {trustDomain: prod.example.org, url: "https://td.example/bundle", caFile: bundle-ca.pem}
+  denyLists:
+    - {file: denied.yaml}
+    - {url: "https://lists.example/denied", caFile: list-ca.pem}
+  replay: {store: redis, urlFile: redis.url, caFile: redis-ca.pem}
+  issuers:
+    - issuer: https://second.example
+      audiences: [orders]
+      keys: {discovery: true, caFile: keys-ca.pem}
+      statusLists: {files: {"https://second.example/1": list.jwt}, caFile: status-ca.pem}
+      introspection:
+        url: https://second.example/introspect
+        clientId: deputize
+        clientSecretFile: client.secret
+        caFile: introspection-ca.pem
+"""
+
+
+def test_every_file_is_found_from_the_configuration_file(tmp_path: Path) -> None:
+    text = changed(SERVICE, "  issuers:\n", EVERY_FILE)
+    loaded = load(write_world(tmp_path, service=text))
+    service, issuer = loaded.service, loaded.service.issuers[0]
+    assert issuer.status_lists is not None
+    assert issuer.status_lists.files is not None
+    assert issuer.introspection is not None
+    found = {
+        service.peer.bundles[0].ca_file,
+        service.deny_lists[0].file,
+        service.deny_lists[1].ca_file,
+        service.replay.url_file,
+        service.replay.ca_file,
+        issuer.keys.ca_file,
+        *issuer.status_lists.files.values(),
+        issuer.status_lists.ca_file,
+        issuer.introspection.client_secret_file,
+        issuer.introspection.ca_file,
+    }
+    assert found == {
+        str(tmp_path / name)
+        for name in ("bundle-ca.pem", "denied.yaml", "list-ca.pem", "redis.url", "redis-ca.pem",
+                     "keys-ca.pem", "list.jwt", "status-ca.pem", "client.secret",
+                     "introspection-ca.pem")
+    }  # fmt: skip
+    assert issuer.keys.url is None
+    assert service.deny_lists[1].url == "https://lists.example/denied"
+
+
+def test_a_change_of_any_file_that_is_read_in_the_background_is_noticed(tmp_path: Path) -> None:
+    text = changed(SERVICE, "  issuers:\n", EVERY_FILE)
+    text = changed(text, 'url: "https://td.example/bundle", caFile: bundle-ca.pem', "file: b.json")
+    loaded = load(write_world(tmp_path, service=text))
+    names = ("deputize.yaml", "policies", "jwks.json", "b.json", "denied.yaml", "list.jwt")
+    assert loaded.sources == tuple(tmp_path / name for name in names)
+
+
 def test_paths_are_absolute_though_the_configuration_is_named_relatively(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,9 +2,14 @@ from __future__ import annotations
 
 from typing import get_args
 
-from deputize.config.schema import Issuer, Obligations
+import pytest
+
+from deputize.config.issuer_schema import Kinds, ProfileKeys
+from deputize.config.model import Model
+from deputize.config.schema import Obligations, PeerSettings
+from deputize.core import jws, token
 from deputize.core.keys import Algorithm
-from deputize.core.model import UpstreamFact
+from deputize.core.model import DelegationStyle, Kind, PeerSource, UpstreamFact
 
 
 def literals(annotation: object) -> set[object]:
@@ -15,9 +20,19 @@ def literals(annotation: object) -> set[object]:
     return {value for value in found if isinstance(value, str)}
 
 
-def test_every_algorithm_of_the_core_can_be_configured() -> None:
-    assert literals(Issuer.model_fields["algorithms"].annotation) == set(Algorithm)
-
-
-def test_every_fact_of_the_core_can_be_configured() -> None:
-    assert literals(Obligations.model_fields["upstream_headers"].annotation) == set(UpstreamFact)
+@pytest.mark.parametrize(
+    ("model", "key", "values"),
+    [
+        (ProfileKeys, "algorithms", set(Algorithm)),
+        (ProfileKeys, "ignored_headers", token.HEADER_MEMBERS - jws.HEADER_MEMBERS),
+        (ProfileKeys, "actor_kinds", set(Kind) - {Kind.USER}),
+        (ProfileKeys, "styles", set(DelegationStyle)),
+        (Kinds, "other", set(Kind)),
+        (PeerSettings, "source", set(PeerSource)),
+        (Obligations, "upstream_headers", set(UpstreamFact)),
+    ],
+)
+def test_what_the_core_knows_can_be_configured(
+    model: type[Model], key: str, values: set[str]
+) -> None:
+    assert literals(model.model_fields[key].annotation) == values

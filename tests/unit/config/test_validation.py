@@ -108,8 +108,19 @@ def test_a_wrong_value_is_refused(tmp_path: Path, old: str, new: str, pointer: s
         ("  audit:", "  token: {upstream: forward}\n  audit:", "spec.token", ""),
         ("  audit:", "  token: {forwardHeader: x-t}\n  audit:", "spec.token", ""),
         ("  audit:", "  upstream: {headerPrefix: d-}\n  audit:", "spec.upstream.headerPrefix", ""),
+        ("  issuers:", "    source: metadata\n  issuers:", "spec.peer", ""),
+        ("  issuers:", "    metadataNamespace: a\n  issuers:", "spec.peer", ""),
+        ("  issuers:", "    source: waypoint-xfcc\n  issuers:", "spec.peer", ""),
+        ("  issuers:", "    waypoints: ['spiffe://a/b']\n  issuers:", "spec.peer", ""),
+        ("  issuers:", "    bundles: [{trustDomain: prod.example.org}]\n  issuers:",
+         "spec.peer.bundles[0]", ""),
+        ("  audit:", "  denyLists: [{}]\n  audit:", "spec.denyLists[0]", ""),
+        ("  audit:", "  denyLists: [{file: a, url: 'https://a.example'}]\n  audit:",
+         "spec.denyLists[0]", ""),
+        ("  audit:", "  replay: {store: redis}\n  audit:", "spec.replay", ""),
+        ("  audit:", "  replay: {urlFile: a}\n  audit:", "spec.replay", ""),
     ],
-)
+)  # fmt: skip
 def test_keys_that_do_not_go_together_are_refused(
     tmp_path: Path, old: str, new: str, pointer: str, piece: str
 ) -> None:
