@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help dev fmt lint types arch unit property vectors integration fault test demo demo-serve \
-	redis-server bench generate check-generated lock clean
+	redis-server bench soak fuzz generate check-generated lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ demo-serve: $(STAMP) ## the same set-up, left running, with commands to try
 bench: $(STAMP) ## CPU time per decision: in process and over gRPC, hot and cold
 	@command -v h2load >/dev/null || { apt-get update -qq && apt-get install -y -qq nghttp2-client; }
 	$(BIN)/python -m tests.benchmarks
+
+soak: $(STAMP) ## 200,000 distinct tokens and 10,000 unknown keys: memory and fetches stay bounded
+	$(BIN)/python -m tests.soak
 
 generate: $(STAMP) ## rebuild stubs, schemas, vectors and reference pages
 	$(BIN)/python -m scripts.generate

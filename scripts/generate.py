@@ -18,6 +18,7 @@ from scripts.reference import (
     commands,
     config_keys,
     example_token,
+    issuer_profiles,
     metrics,
     reasons,
     schemas,
@@ -34,6 +35,7 @@ GENERATORS: tuple[Callable[[Path], Files], ...] = (
     stubs.generate,  # from protos/
     schemas.generate,  # from config/schema.py and core/audit_event.py
     example_token.generate,  # from itself
+    issuer_profiles.generate,  # from src/deputize/profiles
     config_keys.generate,  # from config/schema.py and docs/examples/
     reasons.generate,  # from core/reasons.py and adapters/presentation.py
     audit_event.generate,  # from core/audit_event.py and the example token

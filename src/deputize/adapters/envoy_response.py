@@ -8,7 +8,8 @@ Rules of this file:
   A name never stands in both lists: Envoy removes after setting, agentgateway before.
 - A caller sees the reason code, a public text and the decision id, nothing of policy or token.
 
-Sources: Envoy `api/envoy/service/auth/v3/external_auth.proto`; RFC 6750 section 3; RFC 9457.
+Sources: Envoy `api/envoy/service/auth/v3/external_auth.proto`; RFC 6750 section 3; RFC 9449 section
+7.1; RFC 9457.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _HEADER_SAFE = re.compile(r"[!-$&-~]*")
 _SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _WORD = re.compile(r"[a-z0-9]+")
 _AUTHORIZATION = "authorization"
+_PROOF_ERROR = "invalid_dpop_proof"
 
 
 class ObligationError(Exception):
@@ -194,7 +196,8 @@ def _add_header(
 
 
 def _challenge(error: str, denial: Denial) -> str:
-    parts = ['Bearer realm="deputize"']
+    scheme = "DPoP" if error == _PROOF_ERROR else "Bearer"
+    parts = [f'{scheme} realm="deputize"']
     if error:
         parts.append(f'error="{error}"')
         parts.append(f'error_description="{REASONS[denial.reason].public}"')

@@ -18,10 +18,8 @@ from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from deputize.adapters.envoy_request import read_check
 from deputize.cli.explanation import print_explanation, to_json
 from deputize.cli.inputs import load_config, read_text, refuse_input
-from deputize.config.loader import Loaded
+from deputize.cli.offline import read_sources
 from deputize.core.decide import decide
-from deputize.core.jws import JwsError
-from deputize.core.keys import KeyRing, freeze_keys, parse_jwk_set
 from deputize.core.verdict import Permit
 from deputize.server.state import build_snapshot
 
@@ -81,10 +79,11 @@ def explain(
         name = loaded.service.token.header
         prefix = "Bearer " if name == "authorization" else ""
         _add_header(check, name, prefix + read_text(token).strip())
-    rings = _read_rings(loaded, jwks or [])
+    now = _parse_time(at)
+    fetched = read_sources(loaded, jwks or [], now)
     asked = read_check(check.SerializeToString(), OFFLINE_ID, None)
-    snapshot = build_snapshot(loaded.compiled, loaded.digest, rings, None)
-    decision = decide(asked, snapshot, _parse_time(at), lambda _compact: None)
+    snapshot = build_snapshot(loaded.compiled, loaded.digest, fetched, None)
+    decision = decide(asked, snapshot, now, lambda _compact: None)
     if as_json:
         typer.echo(orjson.dumps(to_json(asked, decision), option=orjson.OPT_INDENT_2).decode())
     else:
@@ -126,28 +125,6 @@ def _add_header(check: CheckRequest, name: str, value: str) -> None:
     """Adds a header; a second one of the same name is joined to the first, as Envoy does it."""
     headers = check.attributes.request.http.headers
     headers[name] = f"{headers[name]},{value}" if name in headers else value
-
-
-def _read_rings(loaded: Loaded, given: list[str]) -> dict[str, KeyRing]:
-    files = {entry.issuer: entry.keys.file for entry in loaded.service.issuers}
-    for text in given:
-        issuer, equals, file = text.rpartition("=")
-        if not equals or issuer not in files:
-            refuse_input(f"`{text}` is not `ISSUER=FILE` with a configured issuer")
-        files[issuer] = file
-    rings: dict[str, KeyRing] = {}
-    for issuer, source in files.items():
-        if source is None:
-            continue
-        try:
-            octets = Path(source).read_bytes()
-            keys, left_out = parse_jwk_set(octets, loaded.compiled.issuers[issuer].algorithms)
-        except (OSError, JwsError) as error:
-            refuse_input(f"keys of {issuer} in {source}: {error}")
-        for line in left_out:
-            typer.echo(f"keys of {issuer}: left out {line}", err=True)
-        rings[issuer] = freeze_keys(keys, usable_until=float("inf"))
-    return rings
 
 
 def _parse_time(text: str) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from deputize.core.model import AccessRequest
+from deputize.core.model import AccessRequest, DelegationStyle, Introspect
 from deputize.core.reasons import REASONS
 from deputize.core.verdict import Decision, Denial, Permit
 
@@ -64,8 +64,20 @@ def to_json(asked: AccessRequest, decision: Decision) -> dict[str, object]:
         ],
         "granted_scopes": sorted(verdict.grant.scopes) if isinstance(verdict, Permit) else [],
         "needed_scopes": sorted(verdict.needed_scopes) if isinstance(verdict, Denial) else [],
+        "obligations": obligation_texts(decision),
         "policy_digest": decision.policy_digest,
     }
+
+
+def obligation_texts(decision: Decision) -> list[str]:
+    """What the service must do before the allow leaves it; offline nothing of it is done."""
+    verdict = decision.verdict
+    return [
+        f"ask {obligation.issuer} whether the token is active"
+        if isinstance(obligation, Introspect)
+        else f"the {obligation.key.partition(':')[0]} must not have been used before"
+        for obligation in (verdict.obligations if isinstance(verdict, Permit) else ())
+    ]
 
 
 def print_explanation(asked: AccessRequest, decision: Decision) -> None:
@@ -79,6 +91,8 @@ def print_explanation(asked: AccessRequest, decision: Decision) -> None:
         console.print(Text.assemble(question, (mark.ljust(5), style), entry.answer), end="\n")
     style = "bold green" if isinstance(decision.verdict, Permit) else "bold red"
     console.print(Text(f"\n{decision.effect.value}: {decision.reason.value}", style))
+    for text in obligation_texts(decision):
+        console.print(Text(f"provided that: {text}"))
     if isinstance(decision.verdict, Denial):
         info = REASONS[decision.reason]
         if decision.rule is not None:
@@ -97,8 +111,10 @@ def _proven_texts(asked: AccessRequest, decision: Decision) -> dict[str, str]:
         scopes = " ".join(sorted(proven.token.scopes)) or "none"
         texts["token"] = f"{proven.token.subject} of {proven.token.issuer}, scopes {scopes}"
     if proven.delegation is not None:
-        chain = " <- ".join(actor.subject for actor in proven.delegation.chain)
-        texts["delegation"] = f"acts: {chain}"
+        chain = " <- ".join(actor.subject or "(no name)" for actor in proven.delegation.chain)
+        style = proven.delegation.style
+        said = "" if style is DelegationStyle.DELEGATED else f" ({style.value})"
+        texts["delegation"] = f"acts: {chain}{said}"
     if proven.grant is not None:
         scopes = " ".join(sorted(proven.grant.scopes)) or "none"
         texts["policy"] = f"rule {proven.grant.rule} grants scopes {scopes}"

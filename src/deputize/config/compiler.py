@@ -7,29 +7,40 @@ Rules of this file:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from deputize.config.problems import Problem, show_found
-from deputize.config.schema import DelegationPolicy, Issuer, OnBehalfOf, PolicyRule, ServiceSpec
+from deputize.config.issuer_compiler import compile_issuers
+from deputize.config.problems import Problem, nearest
+from deputize.config.schema import DelegationPolicy, OnBehalfOf, PolicyRule, ServiceSpec
 from deputize.config.strict_yaml import Document, Location
 from deputize.core.delegation import ChainRules
-from deputize.core.keys import Algorithm
 from deputize.core.matching import (
     PathPattern,
     PrincipalPattern,
     parse_agent_pattern,
     parse_path_pattern,
 )
-from deputize.core.model import RuleRef, Scope, UpstreamFact
+from deputize.core.model import PeerSource, RuleRef, Scope, UpstreamFact
 from deputize.core.policy import Rule, RuleEffect
 from deputize.core.request import RequestRules
-from deputize.core.spiffe import TrustDomain
-from deputize.core.token import TrustedIssuer, normalize_type
+from deputize.core.spiffe import SpiffeId, TrustDomain, parse_spiffe_id
+from deputize.core.trust import TrustedIssuer
 
 _DEFAULT_FACTS = (UpstreamFact.PRINCIPAL, UpstreamFact.AGENT, UpstreamFact.DECISION_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPeers:
+    """Whom to believe as a peer; `bundled` are the domains that have a trust bundle."""
+
+    trust_domains: frozenset[TrustDomain]
+    require_certificate: bool
+    source: PeerSource
+    waypoints: frozenset[SpiffeId]
+    metadata_namespace: str
+    bundled: frozenset[TrustDomain]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +48,7 @@ class Compiled:
     """The core's rules for the four questions, without keys."""
 
     request_rules: RequestRules
-    trust_domains: frozenset[TrustDomain]
-    require_certificate: bool
+    peers: CompiledPeers
     issuers: Mapping[str, TrustedIssuer]
     chain_rules: ChainRules
     rules: tuple[Rule, ...]
@@ -52,35 +62,37 @@ def compile_config(
     """Builds the values of the core and names every problem found on the way."""
     problems = _check_service(service, service_document)
     problems += _check_names(policies)
-    issuers = {entry.issuer: _compile_issuer(entry, service) for entry in service.issuers}
-    domains = frozenset(TrustDomain(name) for name in service.peer.trust_domains)
+    issuers, found = compile_issuers(service, service_document)
+    problems += found
     rules = tuple(
         _compile_rule(policy.metadata.name, rule)
         for policy, _document in policies
         for rule in policy.spec.rules
     )
+    chain = service.delegation
     compiled = Compiled(
         RequestRules(service.token.header),
-        domains,
-        service.peer.require_certificate,
-        MappingProxyType(issuers),
-        ChainRules(service.delegation.max_chain_depth),
+        _compile_peers(service),
+        issuers,
+        ChainRules(
+            chain.max_chain_depth,
+            frozenset(chain.forbidden_actors),
+            frozenset(chain.required_actors),
+        ),
         rules,
     )
     return compiled, problems
 
 
-def _compile_issuer(entry: Issuer, service: ServiceSpec) -> TrustedIssuer:
-    skew = service.token.clock_skew_seconds
-    settings = f"{entry.model_dump_json(exclude={'keys'})} {skew}"
-    return TrustedIssuer(
-        issuer=entry.issuer,
-        audiences=frozenset(entry.audiences),
-        algorithms=tuple(Algorithm(name) for name in entry.algorithms),
-        token_types=frozenset(normalize_type(name) for name in entry.token_types),
-        max_lifetime=float(entry.max_lifetime_seconds),
-        clock_skew=float(skew),
-        digest=hashlib.sha256(settings.encode()).hexdigest(),
+def _compile_peers(service: ServiceSpec) -> CompiledPeers:
+    peer = service.peer
+    return CompiledPeers(
+        frozenset(map(TrustDomain, peer.trust_domains)),
+        peer.require_certificate,
+        PeerSource(peer.source),
+        frozenset(map(parse_spiffe_id, peer.waypoints or ())),
+        peer.metadata_namespace or "",
+        frozenset(TrustDomain(bundle.trust_domain) for bundle in peer.bundles),
     )
 
 
@@ -100,6 +112,7 @@ def _compile_rule(policy: str, rule: PolicyRule) -> Rule:
         upstream_facts=_DEFAULT_FACTS
         if rule.obligations is None
         else tuple(UpstreamFact(name) for name in rule.obligations.upstream_headers),
+        use_once=rule.obligations is not None and rule.obligations.use_token_once,
     )
 
 
@@ -137,16 +150,13 @@ def _check_service(service: ServiceSpec, document: Document) -> list[Problem]:
             )
         )
     problems += _check_headers(service, document)
-    seen: set[str] = set()
-    for position, entry in enumerate(service.issuers):
-        if entry.issuer in seen:
-            problems.append(
-                document.problem(
-                    ("spec", "issuers", position, "issuer"),
-                    f"issuer {show_found(entry.issuer)} stands twice",
-                )
-            )
-        seen.add(entry.issuer)
+    known = service.peer.trust_domains
+    for position, bundle in enumerate(service.peer.bundles):
+        if bundle.trust_domain not in known:
+            near = nearest(bundle.trust_domain, known)
+            place = ("spec", "peer", "bundles", position, "trustDomain")
+            message = f"`{bundle.trust_domain}` is not in `peer.trustDomains`{near}"
+            problems.append(document.problem(place, message))
     return problems
 
 

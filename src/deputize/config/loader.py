@@ -3,7 +3,8 @@
 Rules of this file:
 - Nothing is half loaded: either every file is good or `ConfigError` names every problem.
 - Relative paths start at the folder of the configuration file.
-- Keys are not read here; their sources keep them fresh (`adapters/key_sources.py`).
+- Keys, bundles, deny and status lists are not read here; their sources keep them fresh
+  (`adapters/refresher.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from deputize.config.files import (
     policy_files,
     sign_files,
 )
+from deputize.config.model import Model
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.references import Known, check_references, known_names
 from deputize.config.schema import DelegationPolicy, ServiceConfig, ServiceSpec
@@ -34,6 +36,7 @@ from deputize.config.validation import validate
 MAX_FILE_BYTES = 32 * 1024 * 1024
 
 ResultT = TypeVar("ResultT")
+ModelT = TypeVar("ModelT", bound=Model)
 Policies = list[tuple[DelegationPolicy, Document]]
 
 
@@ -43,7 +46,7 @@ class Loaded:
 
     `service` has every path made absolute.
     `digest` is the hex SHA-256 over all files read; `sources` are the files and folders in use,
-    key files included, and `signature` is how they looked when they were read.
+    key and list files included, and `signature` is how they looked when they were read.
     """
 
     service: ServiceSpec
@@ -88,9 +91,11 @@ def load(config_file: Path) -> Loaded:
     if reading.problems or found:
         raise ConfigError(reading.problems + found)
     service = _absolute(config.spec, base.absolute())
-    keys = tuple(Path(entry.keys.file) for entry in service.issuers if entry.keys.file is not None)
-    sources = (config_file.absolute(), *map(Path, service.policies), *keys)
-    signature = (*reading.looks, *sign_files(keys))
+    policies_in_use = [str(base.absolute() / text) for text in service.policies]
+    service = service.model_copy(update={"policies": policies_in_use})
+    fetched = tuple(map(Path, _fetched_files(service)))
+    sources = (config_file.absolute(), *map(Path, service.policies), *fetched)
+    signature = (*reading.looks, *sign_files(fetched))
     return Loaded(service, compiled, reading.digest.hexdigest(), sources, signature)
 
 
@@ -156,41 +161,31 @@ def _policy_paths(document: Document, base: Path) -> list[Path]:
     return [base / entry for entry in entries if isinstance(entry, str)]
 
 
-def _absolute(service: ServiceSpec, base: Path) -> ServiceSpec:
-    tls = service.server.grpc.tls
-    if tls is not None:
-        tls = tls.model_copy(
-            update={
-                name: str(base / value)
-                for name in ("certificate_file", "private_key_file", "client_ca_file")
-                if (value := getattr(tls, name)) is not None
-            }
-        )
-    issuers = [
-        entry.model_copy(
-            update={
-                "keys": entry.keys.model_copy(
-                    update={
-                        name: str(base / value)
-                        for name in ("file", "ca_file")
-                        if (value := getattr(entry.keys, name)) is not None
-                    }
-                )
-            }
-        )
-        for entry in service.issuers
-    ]
-    audit = service.audit
-    if audit.file is not None:
-        audit = audit.model_copy(update={"file": str(base / audit.file)})
-    server = service.server.model_copy(
-        update={"grpc": service.server.grpc.model_copy(update={"tls": tls})}
-    )
-    return service.model_copy(
-        update={
-            "server": server,
-            "issuers": issuers,
-            "audit": audit,
-            "policies": [str(base / text) for text in service.policies],
-        }
-    )
+def _fetched_files(service: ServiceSpec) -> list[str]:
+    """The files that sources in the background read, and read again when they change."""
+    keys = [entry.keys.file for entry in service.issuers]
+    bundles = [bundle.file for bundle in service.peer.bundles]
+    deny_lists = [source.file for source in service.deny_lists]
+    files = [file for file in (*keys, *bundles, *deny_lists) if file is not None]
+    for entry in service.issuers:
+        if entry.status_lists is not None:
+            files += (entry.status_lists.files or {}).values()
+    return files
+
+
+def _absolute(model: ModelT, base: Path) -> ModelT:
+    """The same with every path made absolute: each key `file`, `...File` and `files`."""
+    changed: dict[str, object] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, Model):
+            changed[name] = _absolute(value, base)
+        elif isinstance(value, list):
+            changed[name] = [
+                _absolute(entry, base) if isinstance(entry, Model) else entry for entry in value
+            ]
+        elif isinstance(value, str) and (name == "file" or name.endswith("_file")):
+            changed[name] = str(base / value)
+        elif isinstance(value, dict) and name == "files":
+            changed[name] = {key: str(base / path) for key, path in value.items()}
+    return model.model_copy(update=changed)

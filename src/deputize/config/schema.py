@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
+from deputize.config.issuer_schema import Issuer
+from deputize.config.model import Model
 from deputize.config.texts import (
     Address,
     AddressOrSocket,
@@ -29,19 +30,6 @@ from deputize.config.texts import (
     UniqueTexts,
     Url,
 )
-
-
-class Model(BaseModel):
-    """Strict, immutable, camelCase."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        populate_by_name=False,
-        use_attribute_docstrings=True,
-    )
 
 
 class GrpcTls(Model):
@@ -113,6 +101,32 @@ class Server(Model):
     """What happens between SIGTERM and exit."""
 
 
+class TrustBundle(Model):
+    """The authorities of one trust domain (SPIFFE trust bundle).
+
+    A peer certificate of this domain must then be there, and issued by one of them.
+    """
+
+    trust_domain: TrustDomainText
+    """One of `trustDomains`."""
+    file: Text | None = None
+    """A bundle file; read again when it changes."""
+    url: Url | None = None
+    """A bundle endpoint (profile `https_web`)."""
+    ca_file: Text | None = None
+    """PEM file with the authorities to trust for `url` instead of the system's."""
+    refresh_seconds: Annotated[int, Field(ge=10, le=86400)] = 300
+    """Seconds between fetches."""
+    stale_after_seconds: Annotated[int, Field(ge=60, le=604800)] = 86400
+    """Seconds the last good bundle is used when fetching fails."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.file is None) == (self.url is None):
+            raise ValueError("give exactly one of `file`, `url`")
+        return self
+
+
 class PeerSettings(Model):
     """Which workloads may be peers."""
 
@@ -121,6 +135,23 @@ class PeerSettings(Model):
     require_certificate: bool = False
     """Refuse checks without the peer's certificate (Envoy: `include_peer_certificate`). Only
     the certificate shows a second identity or a DNS name that looks like a SPIFFE ID."""
+    source: Literal["principal", "waypoint-xfcc", "metadata"] = "principal"
+    """The one place the identity is read from: the connection's principal, the client certificate
+    header of an Istio waypoint, or the metadata of agentgateway."""
+    waypoints: Annotated[list[SpiffeIdText], UniqueTexts, Field(min_length=1)] | None = None
+    """SPIFFE IDs of the waypoints that may name peers, with `source: waypoint-xfcc`."""
+    metadata_namespace: Text | None = None
+    """The namespace that holds `sans` and `cert`, with `source: metadata`."""
+    bundles: list[TrustBundle] = []
+    """Trust bundles to check peer certificates with, by trust domain."""
+
+    @model_validator(mode="after")
+    def _source_is_complete(self) -> Self:
+        if (self.source == "waypoint-xfcc") != (self.waypoints is not None):
+            raise ValueError("`waypoints` goes with `source: waypoint-xfcc`, and only with it")
+        if (self.source == "metadata") != (self.metadata_namespace is not None):
+            raise ValueError("`metadataNamespace` goes with `source: metadata`, and only with it")
+        return self
 
 
 class TokenSettings(Model):
@@ -151,55 +182,53 @@ class DelegationSettings(Model):
 
     max_chain_depth: Annotated[int, Field(ge=1, le=12)] = 4
     """Most hops in a chain, the current actor included."""
+    forbidden_actors: Annotated[list[Text], UniqueTexts] = []
+    """Actors that may not stand in a chain, by SPIFFE ID or as their issuer names them."""
+    required_actors: Annotated[list[Text], UniqueTexts] = []
+    """Actors that must all stand in every chain."""
 
 
-class KeySource(Model):
-    """Where an issuer's JWK Set comes from: exactly one of the three."""
+class DenyListSource(Model):
+    """Where a deny list comes from: exactly one of the two."""
 
     file: Text | None = None
-    """A JWKS file; read again when it changes."""
+    """A file of kind `DenyList`; read again when it changes."""
     url: Url | None = None
-    """A JWKS URL; `https`, or `http` on loopback."""
-    discovery: Literal[True] | None = None
-    """Find it by OpenID Connect discovery below the issuer."""
+    """A URL of one; `https`, or `http` on loopback."""
     ca_file: Text | None = None
-    """PEM file with the authorities to trust for `url` or `discovery` instead of the system's."""
-    refresh_seconds: Annotated[int, Field(ge=10, le=86400)] = 300
-    """Seconds between fetches."""
-    refetch_cooldown_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
-    """Least seconds between two fetches caused by unknown keys."""
-    stale_after_seconds: Annotated[int, Field(ge=60, le=604800)] = 86400
-    """Seconds the last good set is used when fetching fails."""
+    """PEM file with the authorities to trust for `url` instead of the system's."""
+    refresh_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
+    """Seconds between fetches: how late a revocation may take effect."""
+    stale_after_seconds: Annotated[int, Field(ge=10, le=604800)] = 3600
+    """Seconds the last good list is used when fetching fails; then every call is refused."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        given = [self.file, self.url, self.discovery]
-        if sum(source is not None for source in given) != 1:
-            raise ValueError("give exactly one of `file`, `url`, `discovery`")
-        if self.file is not None and self.ca_file is not None:
-            raise ValueError("`caFile` goes with `url` or `discovery`")
+        if (self.file is None) == (self.url is None):
+            raise ValueError("give exactly one of `file`, `url`")
         return self
 
 
-class Issuer(Model):
-    """An issuer of delegation tokens."""
+class Replay(Model):
+    """Where it is kept which tokens and proofs were used, of those that may be used once."""
 
-    issuer: Text
-    """Compared exactly with `iss`."""
-    audiences: Annotated[list[Text], UniqueTexts, Field(min_length=1)]
-    """A token must be issued for one of these."""
-    algorithms: Annotated[
-        list[Literal["ES256", "ES384", "RS256", "PS256", "Ed25519"]],
-        UniqueTexts,
-        Field(min_length=1),
-    ]
-    """Allowed signature algorithms; a key is pinned to one of them."""
-    token_types: Annotated[list[Text], UniqueTexts, Field(min_length=1)] = ["at+jwt"]
-    """Accepted `typ` headers (RFC 9068), without `application/`."""
-    max_lifetime_seconds: Annotated[int, Field(ge=1, le=86400)] = 3600
-    """Longest `exp - iat`, in seconds."""
-    keys: KeySource
-    """Where its keys come from."""
+    store: Literal["memory", "redis"] = "memory"
+    """`memory`: each process knows only its own. `redis`: shared by all (Redis or Valkey, extra
+    `deputize[redis]`)."""
+    entries: Annotated[int, Field(ge=1, le=10000000)] = 100000
+    """Most identifiers kept in memory; when all are still good, calls are refused."""
+    url_file: Text | None = None
+    """File with the URL of the server, `redis://` or `rediss://`, with `store: redis`."""
+    ca_file: Text | None = None
+    """PEM file with the authorities to trust for `rediss://` instead of the system's."""
+    timeout_millis: Annotated[int, Field(ge=1, le=5000)] = 50
+    """Longest time for one answer of the server, in milliseconds."""
+
+    @model_validator(mode="after")
+    def _server_has_url(self) -> Self:
+        if (self.store == "redis") != (self.url_file is not None):
+            raise ValueError("`urlFile` goes with `store: redis`, and only with it")
+        return self
 
 
 class Upstream(Model):
@@ -244,6 +273,10 @@ class ServiceSpec(Model):
     """Bounds on delegation chains."""
     issuers: Annotated[list[Issuer], Field(min_length=1)]
     """Issuers whose tokens are accepted."""
+    deny_lists: list[DenyListSource] = []
+    """Lists of what is revoked: tokens, principals, agents, issuers."""
+    replay: Replay = Replay()
+    """Where it is kept what was used."""
     policies: Annotated[list[Text], UniqueTexts, Field(min_length=1)]
     """Policy files, or directories whose `*.yaml` and `*.yml` files are all read."""
     upstream: Upstream = Upstream()
@@ -314,6 +347,8 @@ class Obligations(Model):
         UniqueTexts,
     ] = ["principal", "agent", "decision-id"]
     """Facts the upstream gets, each as a header of that name behind the prefix."""
+    use_token_once: bool = False
+    """Let the token in once only; it must have an identifier."""
 
 
 class PolicyRule(Model):

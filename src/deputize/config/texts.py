@@ -10,12 +10,14 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.fields import FieldInfo
 
+from deputize.core.claims import parse_claim_path, parse_scope_claim
 from deputize.core.matching import (
     parse_agent_pattern,
     parse_host_pattern,
     parse_method,
     parse_path_pattern,
 )
+from deputize.core.profiles import FOREIGN_TYPES, normalize_type
 from deputize.core.spiffe import TrustDomain, parse_spiffe_id
 
 _MAX_PORT = 65535
@@ -25,7 +27,9 @@ _URL = re.compile(r"(https?)://([^/?#@\s]+)(?:[/?][!-~]*)?")
 _LOOPBACK = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]{1,5})?")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PREFIX = re.compile(r"x-[a-z0-9-]{1,37}-")
+_ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")
+_KIND_WORD = re.compile(r"\*|\*[^* ]+|[^* ]+\*?")
 
 
 def _checked(check: Callable[[str], object]) -> AfterValidator:
@@ -72,6 +76,21 @@ def _url(text: str) -> None:
         raise ValueError("only `https` is allowed, or `http` on loopback")
 
 
+def _token_type(text: str) -> None:
+    if normalize_type(text) != text:
+        raise ValueError("a token type is in lower case, without `application/`")
+    if text in FOREIGN_TYPES:
+        raise ValueError("tokens of this type are no access tokens")
+
+
+def _status_prefix(text: str) -> None:
+    _url(text)
+    if not text.endswith("/") or "?" in text or "/." in text:
+        raise ValueError(
+            "a prefix is like `https://idp.example.org/status/`, with a `/` at its end"
+        )
+
+
 def _unique(values: list[str]) -> list[str]:
     repeated = sorted(value for value, count in Counter(values).items() if count > 1)
     if repeated:
@@ -103,4 +122,16 @@ MethodText = Annotated[Text, _checked(parse_method)]
 PathText = Annotated[Text, _checked(parse_path_pattern)]
 TrustDomainText = Annotated[Text, _checked(TrustDomain)]
 SpiffeIdText = Annotated[Text, _checked(parse_spiffe_id)]
+ClaimText = Annotated[Text, _checked(parse_claim_path)]
+ScopeClaimText = Annotated[Text, _checked(parse_scope_claim)]
+AttributeName = Annotated[
+    Text, _shown(_ATTRIBUTE), _like(_ATTRIBUTE, "an attribute name has letters, digits, _ and -")
+]
+KindWord = Annotated[
+    Text,
+    _shown(_KIND_WORD),
+    _like(_KIND_WORD, "a word has no space, and a `*` at one end only"),
+]
+TokenType = Annotated[Text, _checked(_token_type)]
+StatusPrefix = Annotated[Text, _checked(_status_prefix)]
 UniqueTexts = AfterValidator(_unique)

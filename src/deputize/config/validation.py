@@ -7,8 +7,8 @@ from typing import TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from deputize.config.model import Model
 from deputize.config.problems import ConfigError, Problem, nearest, show_found
-from deputize.config.schema import Model
 from deputize.config.strict_yaml import Document
 
 ModelT = TypeVar("ModelT", bound=Model)

@@ -27,17 +27,22 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 
 
 class AuditPeer(TypedDict):
-    """The peer and how it was established (`certificate-checked`, `asserted-by-proxy`)."""
+    """The peer, how it was established (`certificate-checked`, `asserted-by-proxy`) and where.
+
+    `source` is where its identity was read: `principal`, `waypoint-xfcc` or `metadata`.
+    """
 
     spiffe_id: str
     assurance: str
+    source: str
 
 
 class AuditPrincipal(TypedDict):
-    """The person or service on whose behalf the call was made."""
+    """The person or service on whose behalf the call was made; `kind` as its issuer says."""
 
     issuer: str
     subject: str
+    kind: str
 
 
 class AuditActor(TypedDict):
@@ -45,15 +50,20 @@ class AuditActor(TypedDict):
 
     subject: str
     issuer: str
+    kind: str
 
 
 class AuditToken(TypedDict):
-    """Which token: its `jti` and the hex SHA-256 of its text."""
+    """Which token: its identifier and the hex SHA-256 of its text, and what it is bound to.
+
+    `binding` is empty, `certificate`, `key` or both with a `+` between.
+    """
 
     id: str
     sha256: str
     client_id: str
     expires_at: float
+    binding: str
 
 
 class AuditScopes(TypedDict):
@@ -91,6 +101,7 @@ class AuditEvent(TypedDict):
     principal: AuditPrincipal | None
     agent: str | None
     chain: list[AuditActor] | None
+    style: str | None
     token: AuditToken | None
     scopes: AuditScopes | None
     http: AuditHttp
@@ -116,6 +127,7 @@ def build(request: AccessRequest, decision: Decision, duration_us: int) -> Audit
         "principal": _principal(decision.proven.token),
         "agent": _agent(decision.proven.delegation),
         "chain": _chain(decision.proven.delegation),
+        "style": _style(decision.proven.delegation),
         "token": _token(decision.proven.token),
         "scopes": _scopes(decision.proven.token, verdict),
         "http": {
@@ -148,11 +160,22 @@ def _trace_id(traceparent: str) -> str:
 def _peer(peer: Peer | None) -> AuditPeer | None:
     if peer is None:
         return None
-    return {"spiffe_id": peer.id.text, "assurance": peer.assurance.value}
+    return {
+        "spiffe_id": peer.id.text,
+        "assurance": peer.assurance.value,
+        "source": peer.source.value,
+    }
 
 
 def _principal(token: VerifiedToken | None) -> AuditPrincipal | None:
-    return None if token is None else {"issuer": token.issuer, "subject": token.subject}
+    if token is None:
+        return None
+    principal = token.principal
+    return {
+        "issuer": principal.issuer,
+        "subject": principal.subject,
+        "kind": principal.kind.value,
+    }
 
 
 def _agent(delegation: Delegation | None) -> str | None:
@@ -162,7 +185,14 @@ def _agent(delegation: Delegation | None) -> str | None:
 def _chain(delegation: Delegation | None) -> list[AuditActor] | None:
     if delegation is None:
         return None
-    return [{"subject": hop.subject, "issuer": hop.issuer} for hop in delegation.chain]
+    return [
+        {"subject": hop.subject, "issuer": hop.issuer, "kind": hop.kind.value}
+        for hop in delegation.chain
+    ]
+
+
+def _style(delegation: Delegation | None) -> str | None:
+    return None if delegation is None else delegation.style.value
 
 
 def _token(token: VerifiedToken | None) -> AuditToken | None:
@@ -173,7 +203,16 @@ def _token(token: VerifiedToken | None) -> AuditToken | None:
         "sha256": token.digest,
         "client_id": token.client_id,
         "expires_at": token.expires_at,
+        "binding": _binding(token),
     }
+
+
+def _binding(token: VerifiedToken) -> str:
+    bound = token.confirmation
+    if bound is None:
+        return ""
+    kinds = (("certificate", bound.certificate), ("key", bound.key))
+    return "+".join(name for name, thumbprint in kinds if thumbprint)
 
 
 def _scopes(token: VerifiedToken | None, verdict: Permit | Denial) -> AuditScopes | None:

@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from deputize.core import delegation, peer, policy, request, token
+from deputize.core import delegation, peer, policy, request, token, token_use
 from deputize.core.model import AccessRequest
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
@@ -32,18 +32,30 @@ def decide(asked: AccessRequest, snapshot: Snapshot, now: float, recall: token.R
         credential = request.read_credential(asked, snapshot.request_rules)
 
         # 1. Who are you?
-        proven.peer = peer.identify(asked, snapshot.peer_rules, now)
+        proven.peer = peer.identify(asked, snapshot.peer_rules, snapshot.revocations.agents, now)
 
-        # 2. Whom do you represent?
+        # 2. Whom do you represent? A token that verifies, is not revoked, and is its sender's.
         proven.token = token.verify(credential, snapshot.issuers, snapshot.key_rings, now, recall)
+        trusted = snapshot.issuers[proven.token.issuer]
+        revocations, status_lists = snapshot.revocations, snapshot.status_lists
+        token_use.check_not_revoked(proven.token, trusted, revocations, status_lists, now)
+        proof = token_use.check_possession(
+            proven.token, trusted, credential, proven.peer, asked, now
+        )
 
         # 3. Show the mandate.
-        proven.delegation = delegation.bind(proven.token, proven.peer, snapshot.chain_rules)
+        proven.delegation = delegation.bind(
+            proven.token, proven.peer, snapshot.chain_rules, revocations.agents
+        )
 
         # 4. Is it good for this case?
         proven.grant = policy.evaluate(proven.delegation, proven.action, snapshot.policies)
 
-        verdict = Permit(proven.peer, proven.token, proven.delegation, proven.action, proven.grant)
+        # What must be done with it: use once what may be used once, ask the issuer.
+        owed = token_use.find_obligations(proven.token, trusted, proof, proven.grant)
+        verdict = Permit(
+            proven.peer, proven.token, proven.delegation, proven.action, proven.grant, owed
+        )
     except Denied as denied:
         verdict = denied.denial
     except Exception as error:  # noqa: BLE001 - fail closed, whatever it is

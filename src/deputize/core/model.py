@@ -47,8 +47,8 @@ class DelegationStyle(StrEnum):
     """How the token speaks of the one who acts.
 
     Delegated: it names the principal and, apart from it, the agent. Impersonated: it names the
-    principal, and of the agent no more than the client it was issued to. Autonomous: the agent
-    acts for itself.
+    principal, and of the agent no more than the client it was issued to. Autonomous: there is no
+    person behind it, the principal is an agent or another service.
     """
 
     DELEGATED = "delegated"
@@ -97,7 +97,7 @@ class AccessRequest(NamedTuple):
 
 
 class Credential(NamedTuple):
-    """The one credential of a request; nothing in it is proven.
+    """The one credential of a request; nothing in it is proven. Without one `token` is empty.
 
     `is_dpop` is true for the scheme `DPoP` (RFC 9449 section 7.1); `proof` is the value of the
     `DPoP` header, empty where there is none.
@@ -166,17 +166,70 @@ Obligation = UseOnce | Introspect
 """What the shell must have done before an allow leaves it; what fails refuses."""
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedToken:
-    """Proof 2: a token whose signature and claims hold.
+class Actor(NamedTuple):
+    """One hop of the chain: its name, who gave it that (`act.iss`, else empty), and its kind.
 
-    Times are seconds since the epoch. `digest` is the hex SHA-256 of the compact token;
-    `key_thumbprint` names the key that verified it, with `algorithm`, and `trust_digest` the
-    issuer settings it was checked against.
+    The name is empty where the issuer's profile tolerates hops without one.
     """
+
+    subject: str
+    issuer: str
+    kind: Kind
+
+
+class Mandate(NamedTuple):
+    """Who acts for whom, as a token shows it.
+
+    `agent` is the current actor, `chain` has it first, as RFC 8693 section 4.1 nests actors.
+    `names` are those of all hops as the token spells them, and their SPIFFE IDs where known.
+    """
+
+    agent: SpiffeId
+    chain: tuple[Actor, ...]
+    names: frozenset[str]
+    style: DelegationStyle
+
+
+class Flaw(StrEnum):
+    """Why a token is no mandate of any agent."""
+
+    ABSENT = "absent"
+    MALFORMED = "malformed"
+    ACTOR_UNMAPPED = "actor-unmapped"
+    ACTOR_MISMATCH = "actor-mismatch"
+    ACTOR_NOT_AGENT = "actor-not-agent"
+    CYCLE = "cycle"
+
+
+class FlawedMandate(NamedTuple):
+    """A mandate that does not hold; `depth` is the number of hops, as far as they were read."""
+
+    flaw: Flaw
+    detail: str
+    depth: int
+
+
+class Principal(NamedTuple):
+    """The person or service on whose behalf the call is made, and what policy may ask about it."""
 
     issuer: str
     subject: str
+    kind: Kind
+    claims: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerifiedToken:
+    """Proof 2: a token whose signature and claims hold.
+
+    Times are seconds since the epoch. `token_id` and `client_id` are empty where the issuer's
+    profile lets them be absent. `digest` is the hex SHA-256 of the compact token;
+    `key_thumbprint` names the key that verified it, with `algorithm`, and `trust_digest` the
+    issuer settings it was checked against. `confirmation` is what it is bound to, `status` where
+    its revocation stands; None for nothing. `mandate` is not yet bound to any peer.
+    """
+
+    principal: Principal
     audience: tuple[str, ...]
     client_id: str
     token_id: str
@@ -184,27 +237,24 @@ class VerifiedToken:
     issued_at: float
     not_before: float
     expires_at: float
+    confirmation: Confirmation | None
+    status: StatusReference | None
+    mandate: Mandate | FlawedMandate
     key_id: str
     algorithm: str
     key_thumbprint: str
     trust_digest: str
     digest: str
-    claims: Mapping[str, Json]
 
+    @property
+    def issuer(self) -> str:
+        """Who issued it."""
+        return self.principal.issuer
 
-class Principal(NamedTuple):
-    """The person or service on whose behalf the call is made."""
-
-    issuer: str
-    subject: str
-    claims: Mapping[str, Json]
-
-
-class Actor(NamedTuple):
-    """One hop of the chain: `act.sub`, and `act.iss` where the issuer writes it (else empty)."""
-
-    subject: str
-    issuer: str
+    @property
+    def subject(self) -> str:
+        """The principal's name."""
+        return self.principal.subject
 
 
 class Delegation(NamedTuple):
@@ -218,6 +268,7 @@ class Delegation(NamedTuple):
     agent: SpiffeId
     chain: tuple[Actor, ...]
     scopes: frozenset[Scope]
+    style: DelegationStyle
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -235,9 +286,11 @@ class Grant(NamedTuple):
     """Proof 4: the rule that grants the call.
 
     `scopes` are the effective scopes: those of the token that the rule needs, no others.
-    `upstream_facts` is the obligation of the grant: what the upstream must be told.
+    The obligations of the grant: `upstream_facts` is what the upstream must be told, `use_once`
+    asks that the token was never used before.
     """
 
     rule: RuleRef
     scopes: frozenset[Scope]
     upstream_facts: tuple[UpstreamFact, ...]
+    use_once: bool

@@ -31,8 +31,8 @@ class RuleEffect(StrEnum):
 class Rule:
     """One rule. It covers a call when each of the five dimensions has a matching pattern.
 
-    `scopes`, `max_depth` (hops, None for no limit of its own) and `upstream_facts` belong to
-    allow rules only.
+    `scopes`, `max_depth` (hops, None for no limit of its own), `upstream_facts` and `use_once`
+    belong to allow rules only.
     """
 
     ref: RuleRef
@@ -45,6 +45,7 @@ class Rule:
     scopes: frozenset[Scope]
     max_depth: int | None
     upstream_facts: tuple[UpstreamFact, ...]
+    use_once: bool
 
 
 def evaluate(delegation: Delegation, action: Action, rules: PolicyIndex[Rule]) -> Grant:
@@ -69,7 +70,7 @@ def evaluate(delegation: Delegation, action: Action, rules: PolicyIndex[Rule]) -
         raise _nearest_miss(covering, delegation)
     grant = _first(granting)
     # The token has them all, so the scopes of the rule are the intersection.
-    return Grant(grant.ref, grant.scopes, grant.upstream_facts)
+    return Grant(grant.ref, grant.scopes, grant.upstream_facts, grant.use_once)
 
 
 def _unmet(rule: Rule, delegation: Delegation) -> Reason | None:

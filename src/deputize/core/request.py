@@ -5,8 +5,9 @@ Rules of this file:
 - Only the host, method and path are read; headers that claim to replace them are refused.
 - At most one credential. Envoy joins repeated headers with a comma, so a comma means two.
 
-Sources: RFC 9110 sections 5.6.2, 7.2 and 9.1; RFC 6750 section 2; RFC 9700 section 4.3.2 (no
-token in the query); Envoy `source/extensions/filters/common/ext_authz/check_request_utils.cc`.
+Sources: RFC 9110 sections 5.6.2, 7.2 and 9.1; RFC 6750 section 2; RFC 9449 sections 4.3 and 7.1
+(scheme `DPoP`, one proof); RFC 9700 section 4.3.2 (no token in the query); Envoy
+`source/extensions/filters/common/ext_authz/check_request_utils.cc`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from deputize.core.model import AccessRequest, Action
+from deputize.core.model import AccessRequest, Action, Credential
 from deputize.core.paths import PathError, parse_path
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Denied
 
 AUTHORIZATION = "authorization"
+PROOF = "dpop"
 
 OVERRIDE_HEADERS = (
     "x-http-method-override",
@@ -46,7 +48,8 @@ _TOKEN_PARAMETER = re.compile(
     "(?:^|[&;])" + "".join(f"(?:{char}|%{ord(char):02x})" for char in "access_token") + "=",
     re.IGNORECASE,
 )
-_BEARER = re.compile(r"bearer(?: +(.*))?", re.IGNORECASE | re.DOTALL)
+_NO_CREDENTIAL = Credential("", is_dpop=False, proof="")
+_CREDENTIAL = re.compile(r"(bearer|dpop)(?: +(.*))?", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +82,31 @@ def read_action(request: AccessRequest) -> Action:
     return Action(request.method, _read_host(request.host), segments)
 
 
-def read_credential(request: AccessRequest, rules: RequestRules) -> str | None:
-    """Reads the one credential; None when there is none. What is returned is not yet believed.
+def read_credential(request: AccessRequest, rules: RequestRules) -> Credential:
+    """Reads the one credential; its token is empty when there is none.
 
-    In `Authorization` the token follows the scheme `Bearer` (any case); in another header the
-    token stands alone.
+    In `Authorization` the token follows the scheme `Bearer` or `DPoP` (any case); in another
+    header the token stands alone, and a proof beside it makes it one for DPoP.
 
     Raises:
         Denied: request.duplicate_credential.
     """
     value = request.headers.get(rules.token_header)
+    proof = request.headers.get(PROOF, "")
     if _TOKEN_PARAMETER.search(request.path.partition("?")[2]):
         raise Denied(Reason.REQUEST_DUPLICATE_CREDENTIAL, "a token in the query string")
     if not value:
-        return None
+        return _NO_CREDENTIAL
     if "," in value:
         raise Denied(Reason.REQUEST_DUPLICATE_CREDENTIAL, "more than one credential in the header")
+    if "," in proof:
+        raise Denied(Reason.REQUEST_DUPLICATE_CREDENTIAL, "more than one DPoP proof")
     if rules.token_header != AUTHORIZATION:
-        return value
-    bearer = _BEARER.fullmatch(value)
-    return (bearer[1] or None) if bearer else None
+        return Credential(value, is_dpop=bool(proof), proof=proof)
+    match = _CREDENTIAL.fullmatch(value)
+    if match is None or not match[2]:
+        return _NO_CREDENTIAL
+    return Credential(match[2], is_dpop=len(match[1]) == len(PROOF), proof=proof)
 
 
 def _read_host(host: str) -> str:

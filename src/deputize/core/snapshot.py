@@ -1,7 +1,7 @@
 """Everything one decision is made under, as one immutable value.
 
-A reload or a key refresh builds a new snapshot and swaps it in; a decision uses the one it
-started with.
+A reload, a key refresh or a change of what is revoked builds a new snapshot and swaps it in; a
+decision uses the one it started with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from deputize.core.peer import PeerRules
 from deputize.core.policy import Rule
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.request import RequestRules
-from deputize.core.token import TrustedIssuer
+from deputize.core.revocation import Revocations
+from deputize.core.token_use import StatusLists
+from deputize.core.trust import TrustedIssuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Snapshot:
     peer_rules: PeerRules
     issuers: Mapping[str, TrustedIssuer]
     key_rings: Mapping[str, KeyRing]
+    revocations: Revocations
+    status_lists: StatusLists
     chain_rules: ChainRules
     policies: PolicyIndex[Rule]
     digest: str

@@ -7,9 +7,11 @@ What must hold, in this order; the numbers stand again at the checks:
 4. its algorithm is allowed for the issuer
 5. its key is in the issuer's ring, pinned to that algorithm, and the ring is fresh enough
 6. the signature verifies
-7. the claims have the required shape
+7. the claims have the shape the issuer's profile gives them, and that of no other kind of token
 8. it was issued for one of our audiences
 9. the times hold, with the stated clock skew
+
+Whether it may be used now and by this peer is asked for each request anew, in `token_use.py`.
 
 A token verified before is remembered by its exact text. Then 5 and 9 are checked again, and that
 the issuer's settings are still those it was verified under; nothing else can have changed.
@@ -21,54 +23,41 @@ and 4; RFC 8693 section 4.2 (`scope`).
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from deputize.core.jws import JwsError, UnverifiedJws, read_unverified_jws
-from deputize.core.keys import (
-    Algorithm,
-    KeyRing,
-    VerificationKey,
-    parse_algorithm,
-    verify_signature,
+from deputize.core.claims import (
+    ClaimError,
+    find_claim,
+    format_claim_path,
+    read_audience,
+    read_first_text,
+    read_joined,
+    read_scopes,
+    read_time,
 )
-from deputize.core.model import Json, Scope, VerifiedToken
+from deputize.core.dpop import PossessionError, read_confirmation
+from deputize.core.jws import JwsError, UnverifiedJws, read_unverified_jws
+from deputize.core.keys import KeyRing, VerificationKey, parse_algorithm, verify_signature
+from deputize.core.mandate import read_mandate
+from deputize.core.model import Credential, Json, Principal, VerifiedToken
+from deputize.core.profiles import PRINCIPAL_KINDS, find_kind, foreign_kind, normalize_type
 from deputize.core.reasons import Reason
+from deputize.core.status_list import StatusListError, read_status_reference
+from deputize.core.trust import TrustedIssuer, is_still_trusted
 from deputize.core.verdict import Denied, KeyWanted
 
-MAX_NUMERIC_DATE = 2**53
-"""Above this a JSON number is no longer exact everywhere."""
-MAX_CLAIM_TEXT = 1024
+HEADER_MEMBERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
+"""All that any issuer's tokens may have; which of them is for its profile to say."""
 
-_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*")
-_REQUIRED = ("exp", "iat", "aud", "sub", "client_id", "jti")
+_REQUIRED = ("exp", "iat", "aud")
 
 Recall = Callable[[str], VerifiedToken | None]
 """Looks up a token that `verify` returned earlier for exactly this text. No I/O."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedIssuer:
-    """How tokens of one issuer are checked.
-
-    `issuer` is compared exactly with `iss`. `token_types` are lower-case without the prefix
-    `application/`. `max_lifetime` bounds `exp - iat`; `clock_skew` is tolerated either way; both
-    in seconds. `digest` names exactly these settings.
-    """
-
-    issuer: str
-    audiences: frozenset[str]
-    algorithms: tuple[Algorithm, ...]
-    token_types: frozenset[str]
-    max_lifetime: float
-    clock_skew: float
-    digest: str
-
-
 def verify(
-    credential: str | None,
+    credential: Credential,
     issuers: Mapping[str, TrustedIssuer],
     key_rings: Mapping[str, KeyRing],
     now: float,
@@ -77,54 +66,38 @@ def verify(
     """Verifies the token.
 
     Raises:
-        Denied: any `token.*` code; system.keys_unavailable when the issuer's ring was never
-            loaded or is too old.
+        Denied: any `token.*` code about the token itself; system.keys_unavailable when the
+            issuer's ring was never loaded or is too old.
     """
-    if credential is None:  # 1
+    if not credential.token:  # 1
         raise Denied(Reason.TOKEN_MISSING, "no token in the configured header")
-    earlier = recall(credential)
-    if earlier is not None and _still_trusted(earlier, issuers, key_rings, now):
-        _check_times(earlier, issuers[earlier.issuer], now)  # 9
+    earlier = recall(credential.token)
+    if earlier is not None and is_still_trusted(earlier, issuers, key_rings, now):
+        _check_times(earlier, issuers[earlier.principal.issuer], now)  # 9
         return earlier
     try:
-        jws = read_unverified_jws(credential)  # 1
+        jws = read_unverified_jws(credential.token, header_members=HEADER_MEMBERS)  # 1
     except JwsError as error:
         raise Denied(Reason.TOKEN_MALFORMED, str(error)) from None
     trusted = _find_issuer(jws, issuers)  # 2
-    if normalize_type(jws.header.token_type) not in trusted.token_types:  # 3
-        raise Denied(Reason.TOKEN_WRONG_TYPE, "typ is not one of the issuer's token types")
+    _check_header(jws, trusted)  # 3
     key = _find_key(jws, trusted, key_rings, now)  # 4, 5
     if not verify_signature(key, jws.signing_input, jws.signature):  # 6
-        raise Denied(Reason.TOKEN_BAD_SIGNATURE, f"signature does not fit kid `{key.key_id}`")
-    token = _read_claims(jws.payload, trusted, key, credential)  # 7
+        # The issuer may have put a new key under the same name.
+        raise Denied(
+            Reason.TOKEN_BAD_SIGNATURE,
+            f"signature does not fit kid `{key.key_id}`",
+            wanted=KeyWanted(trusted.issuer, key.key_id),
+        )
+    try:
+        _check_kind(jws, trusted)  # 7
+        token = _read_claims(jws.payload, trusted, key, credential.token)
+    except (ClaimError, PossessionError, StatusListError) as error:
+        raise Denied(Reason.TOKEN_MALFORMED, str(error)) from None
     if trusted.audiences.isdisjoint(token.audience):  # 8
         raise Denied(Reason.TOKEN_WRONG_AUDIENCE, "aud names none of our audiences")
     _check_times(token, trusted, now)  # 9
     return token
-
-
-def normalize_type(token_type: str) -> str:
-    """A `typ` value for comparing: RFC 7515 section 4.1.9 lets `application/` be left out."""
-    return token_type.lower().removeprefix("application/")
-
-
-def _still_trusted(
-    token: VerifiedToken,
-    issuers: Mapping[str, TrustedIssuer],
-    key_rings: Mapping[str, KeyRing],
-    now: float,
-) -> bool:
-    trusted = issuers.get(token.issuer)
-    ring = key_rings.get(token.issuer)
-    if trusted is None or ring is None or not now <= ring.usable_until:
-        return False
-    key = ring.keys.get(token.key_id)
-    return (
-        key is not None
-        and key.thumbprint == token.key_thumbprint
-        and key.algorithm == token.algorithm
-        and trusted.digest == token.trust_digest
-    )
 
 
 def _find_issuer(jws: UnverifiedJws, issuers: Mapping[str, TrustedIssuer]) -> TrustedIssuer:
@@ -135,6 +108,14 @@ def _find_issuer(jws: UnverifiedJws, issuers: Mapping[str, TrustedIssuer]) -> Tr
     if trusted is None:
         raise Denied(Reason.TOKEN_UNKNOWN_ISSUER, "iss is not a configured issuer")
     return trusted
+
+
+def _check_header(jws: UnverifiedJws, trusted: TrustedIssuer) -> None:
+    profile = trusted.mandate_rules.profile
+    if not jws.header.further_members <= profile.header_members:
+        raise Denied(Reason.TOKEN_MALFORMED, "a header member other than alg, kid, typ")
+    if normalize_type(jws.header.token_type) not in profile.token_types:
+        raise Denied(Reason.TOKEN_WRONG_TYPE, "typ is not one of the issuer's token types")
 
 
 def _find_key(
@@ -149,11 +130,11 @@ def _find_key(
         raise Denied(
             Reason.SYSTEM_KEYS_UNAVAILABLE,
             "no fresh key set for the issuer",
-            key_wanted=wanted,
+            wanted=wanted,
         )
-    key = ring.keys.get(jws.header.key_id)
+    key = ring.find(jws.header.key_id)
     if key is None:
-        raise Denied(Reason.TOKEN_UNKNOWN_KEY, "kid is not in the key set", key_wanted=wanted)
+        raise Denied(Reason.TOKEN_UNKNOWN_KEY, "kid is not in the key set", wanted=wanted)
     if key.algorithm is not algorithm:
         raise Denied(Reason.TOKEN_ALGORITHM_REFUSED, f"kid is pinned to {key.algorithm}")
     return key
@@ -162,26 +143,47 @@ def _find_key(
 def _read_claims(
     claims: dict[str, Json], trusted: TrustedIssuer, key: VerificationKey, credential: str
 ) -> VerifiedToken:
-    for name in _REQUIRED:
-        if claims.get(name) is None:
-            raise Denied(Reason.TOKEN_CLAIM_MISSING, f"claim {name} is absent")
+    profile = trusted.mandate_rules.profile
+    for path in (*((name,) for name in _REQUIRED), *profile.principal, *profile.required_claims):
+        if find_claim(claims, path) is None:
+            detail = f"claim {format_claim_path(path)} is absent"
+            raise Denied(Reason.TOKEN_CLAIM_MISSING, detail)
+    client = read_first_text(claims, profile.client)
+    kind = find_kind(profile.principal_kind, claims, PRINCIPAL_KINDS)
+    subject = read_joined(claims, profile.principal)
+    attributes = {name: find_claim(claims, path) for name, path in profile.attributes}
+    told = MappingProxyType({**claims, **attributes})
     return VerifiedToken(
-        issuer=trusted.issuer,
-        subject=_text(claims, "sub"),
-        audience=_audience(claims),
-        client_id=_text(claims, "client_id"),
-        token_id=_text(claims, "jti"),
-        scopes=_scopes(claims),
-        issued_at=_time(claims, "iat"),
-        not_before=_time(claims, "nbf") if "nbf" in claims else 0.0,
-        expires_at=_time(claims, "exp"),
+        principal=Principal(trusted.issuer, subject, kind, told),
+        audience=read_audience(claims),
+        client_id=client,
+        token_id=read_first_text(claims, profile.token_id),
+        scopes=read_scopes(claims, profile.scopes),
+        issued_at=read_time(claims, "iat"),
+        not_before=read_time(claims, "nbf") if "nbf" in claims else 0.0,
+        expires_at=read_time(claims, "exp"),
+        confirmation=read_confirmation(claims),
+        status=read_status_reference(claims),
+        mandate=read_mandate(claims, subject, kind, trusted.mandate_rules),
         key_id=key.key_id,
         algorithm=key.algorithm.value,
         key_thumbprint=key.thumbprint,
         trust_digest=trusted.digest,
         digest=hashlib.sha256(credential.encode("ascii")).hexdigest(),
-        claims=MappingProxyType(claims),
     )
+
+
+def _check_kind(jws: UnverifiedJws, trusted: TrustedIssuer) -> None:
+    claims, profile = jws.payload, trusted.mandate_rules.profile
+    for path, allowed in profile.type_claims:
+        value = find_claim(claims, path)
+        if not isinstance(value, str) or value not in allowed:
+            name = format_claim_path(path)
+            raise Denied(Reason.TOKEN_WRONG_TYPE, f"claim {name} is not that of an access token")
+    client = read_first_text(claims, profile.client)
+    foreign = foreign_kind(claims, client, normalize_type(jws.header.token_type))
+    if foreign:
+        raise Denied(Reason.TOKEN_WRONG_TYPE, f"the token has the shape of {foreign}")
 
 
 def _check_times(token: VerifiedToken, trusted: TrustedIssuer, now: float) -> None:
@@ -198,42 +200,3 @@ def _check_times(token: VerifiedToken, trusted: TrustedIssuer, now: float) -> No
         raise Denied(Reason.TOKEN_MALFORMED, "exp is not after iat")
     if not lifetime <= trusted.max_lifetime:
         raise Denied(Reason.TOKEN_LIFETIME_TOO_LONG, f"exp - iat is {lifetime:.0f} s")
-
-
-def _text(claims: dict[str, Json], name: str) -> str:
-    value = claims[name]
-    if not isinstance(value, str) or not value:
-        raise Denied(Reason.TOKEN_MALFORMED, f"claim {name} is not a text")
-    if len(value) > MAX_CLAIM_TEXT or not value.isprintable():
-        raise Denied(Reason.TOKEN_MALFORMED, f"claim {name} is too long or not printable")
-    return value
-
-
-def _audience(claims: dict[str, Json]) -> tuple[str, ...]:
-    value = claims["aud"]
-    entries = value if isinstance(value, list) else [value]
-    audience = tuple(entry for entry in entries if isinstance(entry, str) and entry)
-    if len(audience) != len(entries) or not audience:
-        raise Denied(Reason.TOKEN_MALFORMED, "claim aud is not a text or a list of texts")
-    return audience
-
-
-def _time(claims: dict[str, Json], name: str) -> float:
-    """A NumericDate (RFC 7519 section 2): a JSON number, never a text; bool is no number."""
-    value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Denied(Reason.TOKEN_MALFORMED, f"claim {name} is not a number")
-    if not 0 <= value <= MAX_NUMERIC_DATE:
-        raise Denied(Reason.TOKEN_MALFORMED, f"claim {name} is out of range")
-    return float(value)
-
-
-def _scopes(claims: dict[str, Json]) -> frozenset[Scope]:
-    value = claims.get("scope", "")
-    if not isinstance(value, str):
-        raise Denied(Reason.TOKEN_MALFORMED, "claim scope is not a text")
-    if not value:
-        return frozenset()
-    if not _SCOPE.fullmatch(value):
-        raise Denied(Reason.TOKEN_MALFORMED, "claim scope has characters RFC 6749 3.3 forbids")
-    return frozenset(Scope(scope) for scope in value.split(" "))

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from deputize.core.model import Action, Delegation, Grant, Peer, RuleRef, Scope, VerifiedToken
+from deputize.core.model import (
+    Action,
+    Delegation,
+    Grant,
+    Obligation,
+    Peer,
+    RuleRef,
+    Scope,
+    VerifiedToken,
+)
 from deputize.core.reasons import Reason
 
 
@@ -25,13 +34,17 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """An allow. It cannot be built with a proof missing, whatever a caller passes."""
+    """An allow. It cannot be built with a proof missing, whatever a caller passes.
+
+    `obligations` must be met before it leaves; one that cannot be turns it into a refusal.
+    """
 
     peer: Peer
     token: VerifiedToken
     delegation: Delegation
     action: Action
     grant: Grant
+    obligations: tuple[Obligation, ...]
 
     def __post_init__(self) -> None:
         given = (
@@ -53,19 +66,31 @@ class KeyWanted:
     key_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class StatusWanted:
+    """The status list that was missing, named by a verified token of this issuer."""
+
+    issuer: str
+    uri: str
+
+
+Wanted = KeyWanted | StatusWanted
+"""What the shell may fetch, and then ask again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
     """A refusal. `detail` is for audit and log, never for the caller.
 
     `rule` is the rule that decided, where one did; `needed_scopes` are all scopes the nearest
-    rule needs (RFC 6750 section 3); `key_wanted` is set when another key set might help.
+    rule needs (RFC 6750 section 3); `wanted` is set when something fetched anew might help.
     """
 
     reason: Reason
     detail: str
     rule: RuleRef | None = None
     needed_scopes: frozenset[Scope] = frozenset()
-    key_wanted: KeyWanted | None = None
+    wanted: Wanted | None = None
 
     def __post_init__(self) -> None:
         if self.reason is Reason.POLICY_ALLOWED:
@@ -82,7 +107,7 @@ class Denied(Exception):  # noqa: N818 - the word of the field; it is an answer,
         *,
         rule: RuleRef | None = None,
         needed_scopes: frozenset[Scope] = frozenset(),
-        key_wanted: KeyWanted | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
         super().__init__(reason.value, detail)
         self.denial = Denial(
@@ -90,7 +115,7 @@ class Denied(Exception):  # noqa: N818 - the word of the field; it is an answer,
             detail=detail,
             rule=rule,
             needed_scopes=needed_scopes,
-            key_wanted=key_wanted,
+            wanted=wanted,
         )
 
 

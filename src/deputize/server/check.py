@@ -14,7 +14,7 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from deputize.adapters.envoy_request import read_check, unreadable
@@ -25,8 +25,20 @@ from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
 from deputize.core.verdict import Decision, Denial, Permit
-from deputize.server.ports import Answers, Audit, Keys, Metrics, Snapshots, Tokens
+from deputize.server.obligations import meet
+from deputize.server.ports import (
+    Answers,
+    Audit,
+    Introspection,
+    Metrics,
+    ReplayStore,
+    Snapshots,
+    Sources,
+    Tokens,
+)
 
+MAX_FETCHES = 2
+"""A key and then a status list may be missing for the same token."""
 DEADLINE_SHARE = 0.8
 """Of the proxy's remaining time we use this much, so that our answer still arrives."""
 
@@ -57,8 +69,10 @@ class Checker:
         *,
         snapshots: Snapshots,
         fallback: Answers,
-        keys: Keys,
+        sources: Sources,
         tokens: Tokens,
+        replay_store: ReplayStore,
+        introspections: Callable[[], Mapping[str, Introspection]],
         audit: Audit,
         metrics: Metrics,
         limits: Limits,
@@ -66,8 +80,10 @@ class Checker:
     ) -> None:
         self._snapshots = snapshots
         self._fallback = fallback
-        self._keys = keys
+        self._sources = sources
         self._tokens = tokens
+        self._replay_store = replay_store
+        self._introspections = introspections
         self._audit = audit
         self._metrics = metrics
         self._limits = limits
@@ -120,7 +136,7 @@ class Checker:
     def _decide(
         self, request: AccessRequest, snapshot: Snapshot, started: float, deadline: float
     ) -> Decision:
-        """Decides; when a key is missing fetches once, within the time, and decides again."""
+        """Decides; when a key or list is missing fetches it, within the time, and decides again."""
         if deadline <= started:
             # Nobody waits for the answer any more: under load, do not work for it.
             denial = Denial(reason=Reason.SYSTEM_DEADLINE, detail="it came too late")
@@ -132,19 +148,42 @@ class Checker:
             lookups.append((compact, earlier))
             return earlier
 
-        decision = decide(request, snapshot, self._now(), recall)
-        verdict = decision.verdict
-        if isinstance(verdict, Denial) and verdict.key_wanted is not None:
-            self._keys.refetch(verdict.key_wanted, deadline - time.monotonic())
+        now = self._now()
+        decision = decide(request, snapshot, now, recall)
+        for _fetch in range(MAX_FETCHES):
+            verdict = decision.verdict
+            if not isinstance(verdict, Denial) or verdict.wanted is None:
+                break
+            self._sources.refetch(verdict.wanted, deadline - time.monotonic())
             renewed = self._snapshots.current
-            if renewed is not None and renewed.snapshot is not snapshot:
-                decision = decide(request, renewed.snapshot, self._now(), recall)
+            if renewed is None or renewed.snapshot is snapshot:
+                break
+            snapshot, now = renewed.snapshot, self._now()
+            decision = decide(request, snapshot, now, recall)
         token = decision.proven.token
         if token is not None:
             compact, earlier = lookups[-1]
             if token is not earlier:
                 self._tokens.remember(compact, token)
-        return decision
+        return self._meet(decision, lookups, now, deadline)
+
+    def _meet(
+        self,
+        decision: Decision,
+        lookups: list[tuple[str, VerifiedToken | None]],
+        now: float,
+        deadline: float,
+    ) -> Decision:
+        """Refuses a permit whose obligations cannot be met, or that cannot be audited anyway."""
+        permit = decision.verdict
+        if not isinstance(permit, Permit) or not permit.obligations:
+            return decision
+        if self._limits.audit_required and not self._audit_is_healthy():
+            return decision
+        compact = lookups[-1][0]
+        introspections = self._introspections()
+        denial = meet(permit, compact, self._replay_store, introspections, now, deadline)
+        return decision if denial is None else overrule(decision, denial)
 
     def _seconds_for(self, proxy: AskingProxy) -> float:
         if proxy.remaining is None:

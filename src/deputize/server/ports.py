@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from deputize.adapters.introspection import Activity
+from deputize.adapters.replay_store import Use
 from deputize.core.audit_event import AuditEvent
 from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.snapshot import Snapshot
-from deputize.core.verdict import Decision, KeyWanted
+from deputize.core.verdict import Decision, Wanted
 
 
 class Answers(Protocol):
@@ -34,11 +36,25 @@ class Snapshots(Protocol):
         """None before the first configuration."""
 
 
-class Keys(Protocol):
-    """Fetches keys again."""
+class Sources(Protocol):
+    """Fetches documents again."""
 
-    def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+    def refetch(self, wanted: Wanted, timeout: float) -> None:
         """Waits at most `timeout` seconds; fetches nothing while cooling down."""
+
+
+class ReplayStore(Protocol):
+    """Remembers what was used."""
+
+    def consume(self, key: str, until: float, now: float, timeout: float) -> Use:
+        """Notes the use of `key`, good until `until`; epoch seconds, and seconds to wait."""
+
+
+class Introspection(Protocol):
+    """Asks one issuer about its tokens."""
+
+    def ask(self, compact: str, token: VerifiedToken, timeout: float) -> Activity:
+        """Waits at most `timeout` seconds."""
 
 
 class Tokens(Protocol):

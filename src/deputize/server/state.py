@@ -9,19 +9,38 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TypeVar
 
 from deputize.adapters.envoy_response import Answers, UpstreamRules
 from deputize.config.compiler import Compiled
 from deputize.config.loader import Loaded
 from deputize.config.schema import ServiceSpec
+from deputize.core.bundles import Bundle, empty_bundle
 from deputize.core.keys import KeyRing
 from deputize.core.model import VerifiedToken
 from deputize.core.peer import PeerRules
 from deputize.core.policy_index import PolicyIndex
+from deputize.core.revocation import NOTHING_REVOKED, Revocations
 from deputize.core.snapshot import Snapshot
+from deputize.core.spiffe import TrustDomain
+from deputize.core.status_list import StatusList
+from deputize.core.token_use import StatusLists
 from deputize.server.ports import Active
+
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What sources in the background gave so far."""
+
+    key_rings: Mapping[str, KeyRing]
+    revocations: Revocations
+    status_lists: StatusLists
+    bundles: Mapping[TrustDomain, Bundle]
 
 
 class State:
@@ -35,7 +54,7 @@ class State:
         self._proxies = proxies
         self._lock = threading.Lock()
         self._active: Active | None = None
-        self._rings: dict[str, KeyRing] = {}
+        self._fetched = Fetched({}, NOTHING_REVOKED, {}, {})
 
     @property
     def current(self) -> Active | None:
@@ -45,30 +64,65 @@ class State:
     @property
     def rings(self) -> Mapping[str, KeyRing]:
         """The key rings by issuer."""
-        return MappingProxyType(self._rings)
+        return self._fetched.key_rings
 
-    def use(self, loaded: Loaded) -> None:
-        """Decides under this configuration from now on."""
-        snapshot = build_snapshot(loaded.compiled, loaded.digest, {}, self._proxies)
+    def use(self, loaded: Loaded, revocations: Revocations) -> None:
+        """Decides under this configuration from now on, and refuses what is revoked."""
         answers = Answers(upstream_rules(loaded.service))
         with self._lock:
-            self._active = Active(replace(snapshot, key_rings=self.rings), answers)
+            self._fetched = replace(self._fetched, revocations=revocations)
+            snapshot = build_snapshot(loaded.compiled, loaded.digest, self._fetched, self._proxies)
+            self._active = Active(snapshot, answers)
 
     def publish_ring(self, issuer: str, ring: KeyRing) -> None:
         """Verifies tokens of the issuer with this ring from now on."""
         with self._lock:
-            self._swap_rings({**self._rings, issuer: ring})
+            self._swap(replace(self._fetched, key_rings={**self._fetched.key_rings, issuer: ring}))
 
     def drop_ring(self, issuer: str) -> None:
         """Trusts no key of the issuer any more."""
         with self._lock:
-            self._swap_rings({name: ring for name, ring in self._rings.items() if name != issuer})
+            self._swap(replace(self._fetched, key_rings=_without(self._fetched.key_rings, issuer)))
 
-    def _swap_rings(self, rings: dict[str, KeyRing]) -> None:
-        self._rings = rings
-        if self._active is not None:
-            snapshot = replace(self._active.snapshot, key_rings=self.rings)
-            self._active = replace(self._active, snapshot=snapshot)
+    def publish_revocations(self, revocations: Revocations) -> None:
+        """Refuses what is revoked from now on."""
+        with self._lock:
+            self._swap(replace(self._fetched, revocations=revocations))
+
+    def publish_status_list(self, issuer: str, status_list: StatusList) -> None:
+        """Looks tokens of the issuer up in this list from now on."""
+        with self._lock:
+            key = (issuer, status_list.uri)
+            self._swap(
+                replace(
+                    self._fetched, status_lists={**self._fetched.status_lists, key: status_list}
+                )
+            )
+
+    def drop_status_list(self, issuer: str, uri: str) -> None:
+        """Forgets a list that is no longer kept fresh."""
+        with self._lock:
+            self._swap(
+                replace(
+                    self._fetched, status_lists=_without(self._fetched.status_lists, (issuer, uri))
+                )
+            )
+
+    def publish_bundle(self, domain: TrustDomain, bundle: Bundle) -> None:
+        """Checks peer certificates of the domain with this bundle from now on."""
+        with self._lock:
+            self._swap(replace(self._fetched, bundles={**self._fetched.bundles, domain: bundle}))
+
+    def drop_bundle(self, domain: TrustDomain) -> None:
+        """Trusts no authority of the domain any more."""
+        with self._lock:
+            self._swap(replace(self._fetched, bundles=_without(self._fetched.bundles, domain)))
+
+    def _swap(self, fetched: Fetched) -> None:
+        self._fetched = fetched
+        active = self._active
+        if active is not None:
+            self._active = Active(with_fetched(active.snapshot, fetched), active.answers)
 
 
 class TokenMemory:
@@ -98,21 +152,48 @@ class TokenMemory:
 
 
 def build_snapshot(
-    compiled: Compiled,
-    digest: str,
-    key_rings: Mapping[str, KeyRing],
-    proxies: frozenset[str] | None,
+    compiled: Compiled, digest: str, fetched: Fetched, proxies: frozenset[str] | None
 ) -> Snapshot:
-    """Puts a compiled configuration and keys together; None as `proxies` lets any proxy ask."""
-    return Snapshot(
+    """Puts a compiled configuration and what was fetched together; None lets any proxy ask."""
+    peers = compiled.peers
+    snapshot = Snapshot(
         request_rules=compiled.request_rules,
-        peer_rules=PeerRules(compiled.trust_domains, compiled.require_certificate, proxies),
+        peer_rules=PeerRules(
+            trust_domains=peers.trust_domains,
+            require_certificate=peers.require_certificate,
+            allowed_proxies=proxies,
+            source=peers.source,
+            waypoints=peers.waypoints,
+            metadata_namespace=peers.metadata_namespace,
+            bundles=MappingProxyType({domain: empty_bundle(domain) for domain in peers.bundled}),
+        ),
         issuers=compiled.issuers,
-        key_rings=key_rings,
+        key_rings=fetched.key_rings,
+        revocations=fetched.revocations,
+        status_lists=fetched.status_lists,
         chain_rules=compiled.chain_rules,
         policies=PolicyIndex(compiled.rules),
         digest=digest,
     )
+    return with_fetched(snapshot, fetched)
+
+
+def with_fetched(snapshot: Snapshot, fetched: Fetched) -> Snapshot:
+    """The same configuration with what was fetched since."""
+    rules = snapshot.peer_rules
+    # A domain whose bundle is awaited keeps one without authorities, and so trusts nobody.
+    bundles = {domain: fetched.bundles.get(domain, old) for domain, old in rules.bundles.items()}
+    return replace(
+        snapshot,
+        peer_rules=replace(rules, bundles=MappingProxyType(bundles)),
+        key_rings=MappingProxyType(dict(fetched.key_rings)),
+        revocations=fetched.revocations,
+        status_lists=MappingProxyType(dict(fetched.status_lists)),
+    )
+
+
+def _without(values: Mapping[KeyT, ValueT], dropped: KeyT) -> dict[KeyT, ValueT]:
+    return {key: value for key, value in values.items() if key != dropped}
 
 
 def allowed_proxies(service: ServiceSpec) -> frozenset[str] | None:

@@ -1,0 +1,113 @@
+"""From configured issuers to what the core trusts of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from deputize.config.issuer_profiles import compile_profile, effective_keys
+from deputize.config.issuer_schema import Identities, Issuer, ProfileKeys
+from deputize.config.problems import Problem, nearest, show_found
+from deputize.config.schema import ServiceSpec
+from deputize.config.strict_yaml import Document, Location
+from deputize.core.identities import IdentityError, IdentityMap, Template, parse_template
+from deputize.core.keys import Algorithm
+from deputize.core.mandate import MandateRules
+from deputize.core.spiffe import TrustDomain, parse_spiffe_id
+from deputize.core.trust import TrustedIssuer
+
+
+def compile_issuers(
+    service: ServiceSpec, document: Document
+) -> tuple[Mapping[str, TrustedIssuer], list[Problem]]:
+    """The issuers by name, and every problem with them."""
+    problems: list[Problem] = []
+    issuers: dict[str, TrustedIssuer] = {}
+    for position, entry in enumerate(service.issuers):
+        place: Location = ("spec", "issuers", position)
+        if entry.issuer in issuers:
+            message = f"issuer {show_found(entry.issuer)} stands twice"
+            problems.append(document.problem((*place, "issuer"), message))
+        problems += _check(entry, service, document, place)
+        identities, found = _compile_identities(entry.identities, document, place)
+        problems += found
+        issuers[entry.issuer] = _compile(entry, service, identities)
+    return MappingProxyType(issuers), problems
+
+
+def allowed_algorithms(entry: Issuer) -> tuple[Algorithm, ...]:
+    """The algorithms an issuer's keys may be pinned to."""
+    return tuple(map(Algorithm, effective_keys(entry).algorithms or ()))
+
+
+def _compile(entry: Issuer, service: ServiceSpec, identities: IdentityMap) -> TrustedIssuer:
+    keys = effective_keys(entry)
+    domains = entry.agent_trust_domains
+    lists = entry.status_lists
+    skew = service.token.clock_skew_seconds
+    return TrustedIssuer(
+        issuer=entry.issuer,
+        audiences=frozenset(entry.audiences),
+        algorithms=allowed_algorithms(entry),
+        max_lifetime=float(keys.max_lifetime_seconds or 0),
+        clock_skew=float(skew),
+        mandate_rules=MandateRules(
+            entry.issuer,
+            compile_profile(keys),
+            identities,
+            None if domains is None else frozenset(map(TrustDomain, domains)),
+        ),
+        use_once=entry.use_once,
+        introspected=entry.introspection is not None,
+        binding_required=entry.binding.required,
+        proof_max_age=float(entry.binding.proof_max_age_seconds),
+        has_status_lists=lists is not None,
+        status_required=lists is not None and lists.required,
+        digest=_digest(entry, keys, skew),
+    )
+
+
+def _digest(entry: Issuer, keys: ProfileKeys, skew: int) -> str:
+    """Names what a remembered token was verified under; where keys come from is no part of it."""
+    own = entry.model_dump(mode="json", exclude={"keys"})
+    settings = [own, keys.model_dump(mode="json"), skew]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _compile_identities(
+    entry: Identities, document: Document, place: Location
+) -> tuple[IdentityMap, list[Problem]]:
+    problems: list[Problem] = []
+    templates: list[Template] = []
+    for position, template in enumerate(entry.templates or ()):
+        try:
+            templates.append(parse_template(template.name, template.spiffe_id))
+        except IdentityError as error:
+            inner = (*place, "identities", "templates", position)
+            problems.append(document.problem(inner, str(error)))
+    exact = {name: parse_spiffe_id(text) for name, text in (entry.exact or {}).items()}
+    return IdentityMap(MappingProxyType(exact), tuple(templates)), problems
+
+
+def _check(
+    entry: Issuer, service: ServiceSpec, document: Document, place: Location
+) -> list[Problem]:
+    problems: list[Problem] = []
+    keys = effective_keys(entry)
+    if entry.use_once and not keys.token_id:
+        message = "`useOnce` needs a `tokenId`, and the profile names none"
+        problems.append(document.problem((*place, "useOnce"), message))
+    if not keys.algorithms:
+        message = "`algorithms` is not given, and the profile names none"
+        problems.append(document.problem(place, message))
+    if entry.issuer in entry.audiences:
+        message = "the issuer itself is no audience: such tokens are meant for the issuer"
+        problems.append(document.problem((*place, "audiences"), message))
+    known = service.peer.trust_domains
+    for position, domain in enumerate(entry.agent_trust_domains or ()):
+        if domain not in known:
+            message = f"`{domain}` is not in `peer.trustDomains`{nearest(domain, known)}"
+            problems.append(document.problem((*place, "agentTrustDomains", position), message))
+    return problems
