@@ -29,6 +29,7 @@ from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import (
 from deputize._proto.envoy.type.v3.http_status_pb2 import HttpStatus
 from deputize._proto.google.rpc.status_pb2 import Status
 from deputize.adapters.presentation import PERMISSION_DENIED, PRESENTATIONS
+from deputize.core.keys import Algorithm
 from deputize.core.model import AccessRequest, UpstreamFact
 from deputize.core.reasons import REASONS, Reason
 from deputize.core.verdict import Decision, Denial, Permit
@@ -42,6 +43,8 @@ _SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _WORD = re.compile(r"[a-z0-9]+")
 _AUTHORIZATION = "authorization"
 _PROOF_ERROR = "invalid_dpop_proof"
+_BEARER = 'Bearer realm="deputize"'
+_DPOP = f'DPoP realm="deputize", algs="{" ".join(Algorithm)}"'
 
 
 class ObligationError(Exception):
@@ -196,8 +199,7 @@ def _add_header(
 
 
 def _challenge(error: str, denial: Denial) -> str:
-    scheme = "DPoP" if error == _PROOF_ERROR else "Bearer"
-    parts = [f'{scheme} realm="deputize"']
+    parts = [_DPOP if error == _PROOF_ERROR else _BEARER]
     if error:
         parts.append(f'error="{error}"')
         parts.append(f'error_description="{REASONS[denial.reason].public}"')

@@ -130,6 +130,19 @@ def read_time(claims: Mapping[str, Json], name: str) -> float:
     return float(value)
 
 
+def is_within_times(claims: Mapping[str, Json], now: float, clock_skew: float) -> bool:
+    """Whether `exp` and `nbf` hold, where they are there: a rule for every JWT (RFC 7519).
+
+    `now` is in seconds since the epoch, `clock_skew` in seconds.
+
+    Raises:
+        ClaimError: one of them is no time.
+    """
+    if "exp" in claims and not now < read_time(claims, "exp") + clock_skew:
+        return False
+    return "nbf" not in claims or read_time(claims, "nbf") <= now + clock_skew
+
+
 def read_audience(claims: Mapping[str, Json]) -> tuple[str, ...]:
     """`aud`: one text or a list of texts.
 

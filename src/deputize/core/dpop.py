@@ -7,7 +7,8 @@ Rules of this file:
 - A proof may be used once; its identifier is given back so that it is.
 
 Sources: RFC 7800 section 3.1; RFC 8705 section 3.1; RFC 9449 sections 4.2, 4.3, 6.1, 7.1 and 11.1;
-RFC 7638; RFC 3986 sections 6.2.2.1 (case) and 6.2.3 (default port, empty path).
+RFC 7519 sections 4.1.4 and 4.1.5; RFC 7638; RFC 3986 sections 6.2.2.1 (case) and 6.2.3 (default
+port, empty path).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import hmac
 import re
 from collections.abc import Mapping
 
-from deputize.core.claims import ClaimError, read_text, read_time
+from deputize.core.claims import ClaimError, is_within_times, read_text, read_time
 from deputize.core.jws import JwsError, UnverifiedJws, decode_base64url, read_unverified_jws
 from deputize.core.keys import parse_algorithm, parse_embedded_jwk, verify_signature
 from deputize.core.model import AccessRequest, Confirmation, Json, UseOnce
@@ -83,6 +84,8 @@ def check_proof(
         if "iat" not in jws.payload:
             raise PossessionError("claim iat is absent")
         issued_at = read_time(jws.payload, "iat")
+        if not is_within_times(jws.payload, now, clock_skew):
+            raise PossessionError("outside its own exp or nbf")
         identifier = _hash(read_text(jws.payload, ("jti",)))
     except (JwsError, ClaimError) as error:
         raise PossessionError(str(error)) from None

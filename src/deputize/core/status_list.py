@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deputize.core.claims import ClaimError, read_time
+from deputize.core.claims import ClaimError, is_within_times, read_time
 from deputize.core.jws import JwsError, decode_base64url, read_unverified_jws
 from deputize.core.keys import Algorithm, KeyRing, parse_algorithm, verify_signature
 from deputize.core.model import Json, StatusReference
@@ -118,6 +118,8 @@ def _read_claims(claims: dict[str, Json], uri: str, now: float, clock_skew: floa
         raise StatusListError("sub is not the URI of the list")
     if "iat" not in claims or not read_time(claims, "iat") <= now + clock_skew:
         raise StatusListError("iat is absent or in the future")
+    if not is_within_times(claims, now, clock_skew):
+        raise StatusListError("outside its exp or nbf")
     ends = [now + MAX_LIFE_SECONDS]
     if "exp" in claims:
         ends.append(read_time(claims, "exp"))

@@ -359,6 +359,13 @@ def test_a_missing_token_gives_a_challenge_without_error() -> None:
     assert "error" not in challenge
 
 
+def test_a_bad_proof_is_challenged_with_its_own_scheme_and_algorithms() -> None:
+    challenge = denied_headers(answer(denial(Reason.TOKEN_PROOF_INVALID)))["www-authenticate"]
+    assert challenge.startswith("DPoP ")
+    assert 'error="invalid_dpop_proof"' in challenge
+    assert 'algs="ES256 ES384 RS256 PS256 Ed25519"' in challenge
+
+
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_challenge_comes_exactly_where_authentication_may_help(reason: Reason) -> None:
     has_challenge = "www-authenticate" in denied_headers(answer(denial(reason)))

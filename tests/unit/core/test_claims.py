@@ -12,6 +12,7 @@ from deputize.core.claims import (
     ScopeClaim,
     find_claim,
     format_claim_path,
+    is_within_times,
     parse_claim_path,
     parse_scope_claim,
     read_audience,
@@ -150,6 +151,30 @@ def test_a_time_is_a_number(value: float) -> None:
 def test_what_is_no_time_is_an_error(value: Json) -> None:
     with pytest.raises(ClaimError):
         read_time({"exp": value}, "exp")
+
+
+@pytest.mark.parametrize(
+    ("claims", "within"),
+    [
+        ({}, True),
+        ({"exp": 91}, True),
+        ({"exp": 90}, False),
+        ({"nbf": 110}, True),
+        ({"nbf": 111}, False),
+        ({"exp": 200, "nbf": 0}, True),
+        ({"exp": 200, "nbf": 150}, False),
+        ({"exp": 50, "nbf": 0}, False),
+    ],
+)
+def test_exp_and_nbf_hold_wherever_they_stand(claims: dict[str, Json], within: bool) -> None:  # noqa: FBT001
+    assert is_within_times(claims, now=100, clock_skew=10) is within
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf"])
+@pytest.mark.parametrize("value", [None, "200", True, -1])
+def test_an_exp_or_nbf_that_is_no_time_is_not_passed_over(name: str, value: Json) -> None:
+    with pytest.raises(ClaimError):
+        is_within_times({name: value}, now=100, clock_skew=10)
 
 
 @pytest.mark.parametrize(

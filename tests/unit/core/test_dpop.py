@@ -434,6 +434,13 @@ def test_how_old_a_proof_may_be() -> None:
         assert not holds(prove({"iat": issued_at}))
 
 
+def test_a_proof_that_says_when_it_ends_or_begins_is_held_to_it() -> None:
+    assert holds(prove({"exp": NOW - SKEW + 1, "nbf": NOW + SKEW}))
+    assert not holds(prove({"exp": NOW - SKEW}))
+    assert not holds(prove({"nbf": NOW + SKEW + 1}))
+    assert not holds(prove({"exp": "never"}))
+
+
 @pytest.mark.parametrize("jti", ["x" * 1025, "a\n", "\u200b"])
 def test_an_identifier_is_a_short_text(jti: str) -> None:
     assert not holds(prove({"jti": jti}))

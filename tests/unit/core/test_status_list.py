@@ -325,6 +325,12 @@ def test_a_list_that_has_expired() -> None:
     assert not is_list(sign(), now=NOW + 600)
 
 
+def test_a_list_that_is_not_valid_yet() -> None:
+    assert is_list(sign({"nbf": NOW + SKEW}))
+    assert not is_list(sign({"nbf": NOW + SKEW + 1}))
+    assert not is_list(sign({"nbf": "now"}))
+
+
 @pytest.mark.parametrize("ttl", [0, 0.0, -1])
 def test_a_list_with_no_time_to_live(ttl: float) -> None:
     assert not is_list(sign({"ttl": ttl}))
