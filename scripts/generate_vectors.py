@@ -1,7 +1,7 @@
 """Writes the vectors: `python -m scripts.generate_vectors`, or only compares with `--check`.
 
-The tables are in `scripts/vectors/`; the keys, the configuration and the policies they are about
-in `tests/vectors/world/`. The same tables and keys always give the same bytes.
+The tables are in `scripts/vectors/`; the keys, the configurations and the policies they are about
+in `tests/vectors/world*/`. The same tables and keys always give the same bytes.
 """
 
 from __future__ import annotations
@@ -14,23 +14,42 @@ from pathlib import Path
 from scripts.vectors import (
     allow,
     delegation,
+    issuers,
     peer,
+    peer_sources,
     policy,
+    possession,
     request,
+    revocation,
+    strict,
     token_claims,
     token_form,
     token_header,
 )
-from scripts.vectors.key_sets import key_sets
+from scripts.vectors.key_files import key_files
 from tests.harness.vector_files import encode_vector, vector_files
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLES = (request, peer, token_form, token_header, token_claims, delegation, policy, allow)
+TABLES = (
+    request,
+    peer,
+    peer_sources,
+    token_form,
+    token_header,
+    token_claims,
+    revocation,
+    possession,
+    delegation,
+    policy,
+    allow,
+    strict,
+    issuers,
+)
 
 
 def generate() -> dict[Path, bytes]:
     """Every generated file with its content, by path below the repository."""
-    files = key_sets()
+    files = key_files()
     for vector in chain.from_iterable(table.VECTORS for table in TABLES):
         if vector.file in files:
             raise ValueError(f"two vectors are named {vector.id}")

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from scripts.vectors.pss import sign_pss
 from tests.harness.issuer import Issuer, PrivateKey, encode_base64url
-from tests.harness.vector_files import WORLD
+from tests.harness.vector_files import READ_AT, WORLD
 
-NOW = 1_800_000_000
+NOW = READ_AT
 
 HOST = "orders.example"
 DOMAIN = "spiffe://prod.example.org"
@@ -25,6 +25,10 @@ RESEARCH = f"{DOMAIN}/ns/agents/sa/research"
 PLANNER = f"{DOMAIN}/ns/agents/sa/planner"
 OPERATOR = f"{DOMAIN}/ns/ops/sa/operator"
 COURIER = "spiffe://partner.example/courier"
+RUNAWAY = f"{DOMAIN}/ns/agents/sa/runaway"
+"""Stands in the deny list: an operator has stopped it."""
+SCRAPER = f"{DOMAIN}/ns/agents/sa/scraper"
+"""May stand in no chain."""
 
 IDP_URL = "https://idp.example.org"
 PARTNER_URL = "https://partner.example/"
@@ -75,8 +79,20 @@ PARTNER_PS256 = _issuer(PARTNER_URL, "PS256", "partner-ps256")
 WEAK_PARTNER = _issuer(PARTNER_URL, "RS256", "partner-weak")
 MIXED_PARTNER = _issuer(PARTNER_URL, "RS256", "partner-ps256")
 """Signs by RS256 with the key that is for PS256."""
+ONCE = _issuer("https://once.example.org", "ES256", "idp-es256")
+"""Each of its tokens is good for one call."""
+CLOSED = _issuer("https://closed.example.org", "ES256", "idp-es256")
+"""Stands in the deny list."""
+UNREACHABLE = _issuer("https://unreachable.example.org", "ES256", "idp-es256")
+"""Its keys never came."""
 FORGER = _issuer(IDP_URL, "ES256", "idp-es256", "stranger")
 """Says it is the idp, and names its key, but has a key of its own."""
+
+
+def shape_issuer(url: str, algorithm: str) -> FixedIssuer:
+    """Any of the real issuers: those with one algorithm share a key."""
+    key = {"RS256": "partner-rs256", "ES256": "idp-es256"}[algorithm]
+    return _issuer(url, algorithm, "k1", key)
 
 
 def issue(

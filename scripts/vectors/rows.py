@@ -9,7 +9,7 @@ from typing import Any, Literal
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Effect
 from scripts.vectors.cast import HOST, IDP, NOW, RESEARCH, issue
-from tests.harness.vector_files import Vector
+from tests.harness.vector_files import DEFAULT_WORLD, Vector
 
 Request = dict[str, Any]
 """A CheckRequest in the JSON form of protobuf."""
@@ -24,6 +24,8 @@ def group(
     importance: Importance = "high",
     rule: str | None = None,
     now: int = NOW,
+    world: str = DEFAULT_WORLD,
+    again: Reason | None = None,
 ) -> Iterable[Vector]:
     """One vector for each row."""
     effect = Effect.ALLOW if reason is Reason.POLICY_ALLOWED else Effect.DENY
@@ -33,11 +35,13 @@ def group(
             title=title,
             source=source,
             importance=importance,
+            world=world,
             request=request,
             now=now,
             effect=effect,
             reason=reason,
             rule=rule,
+            again=again,
         )
 
 
@@ -51,10 +55,12 @@ def check(
     path: str = "/v1/orders/7",
     headers: Mapping[str, str] = {},
     omit: Collection[str] = (),
+    metadata: Mapping[str, object] | None = None,
 ) -> Request:
     """What Envoy asks when the peer sends this; without a token, one of the peer's own.
 
-    `headers` add or replace headers, `omit` removes them.
+    `headers` add or replace headers, `omit` removes them. `metadata` is that of the filters, by
+    namespace.
     """
     sent = {
         ":authority": host,
@@ -74,7 +80,10 @@ def check(
         "host": host,
         "scheme": "https",
     }
-    return {"attributes": {"source": source, "request": {"http": http}}}
+    attributes: Request = {"source": source, "request": {"http": http}}
+    if metadata is not None:
+        attributes["metadataContext"] = {"filterMetadata": metadata}
+    return {"attributes": attributes}
 
 
 def with_raw_headers(request: Request, *further: tuple[str, bytes]) -> Request:

@@ -36,7 +36,7 @@ VECTORS = (
         "RFC 6750 sections 2.1 and 3; RFC 9110 section 11.1",
         ("absent", "no Authorization header", check(omit=("authorization",))),
         _credential("other-scheme", "another scheme", "Basic YWxpY2U6c2VjcmV0"),
-        _credential("other-scheme-token", "a token under another scheme", f"DPoP {TOKEN}"),
+        _credential("other-scheme-token", "a token under another scheme", f"Token {TOKEN}"),
         _credential("scheme-only", "a scheme without a credential", "Bearer"),
         _credential("no-scheme", "a token without a scheme", TOKEN),
         (

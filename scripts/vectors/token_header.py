@@ -26,7 +26,7 @@ from scripts.vectors.forging import (
     with_hmac,
     with_signature,
 )
-from scripts.vectors.key_sets import HMAC_SECRET
+from scripts.vectors.key_files import HMAC_SECRET
 from scripts.vectors.rows import Row, check, group
 from tests.harness.issuer import decode_base64url, encode_base64url, public_jwk
 

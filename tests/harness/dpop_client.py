@@ -6,7 +6,13 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 
-from tests.harness.issuer import encode_base64url, generate_key, public_jwk, sign_bytes
+from tests.harness.issuer import (
+    PrivateKey,
+    encode_base64url,
+    generate_key,
+    public_jwk,
+    sign_bytes,
+)
 
 _THUMBPRINT_MEMBERS = frozenset({"crv", "e", "kty", "n", "x", "y"})
 
@@ -14,9 +20,9 @@ _THUMBPRINT_MEMBERS = frozenset({"crv", "e", "kty", "n", "x", "y"})
 class ProofKey:
     """Makes proofs with one key. `thumbprint` is its `jkt` (RFC 7638)."""
 
-    def __init__(self, algorithm: str = "ES256") -> None:
+    def __init__(self, algorithm: str = "ES256", private_key: PrivateKey | None = None) -> None:
         self.algorithm = algorithm
-        self.private_key = generate_key(algorithm)
+        self.private_key = private_key or generate_key(algorithm)
         self.jwk = public_jwk(self.private_key)
         needed = {name: value for name, value in self.jwk.items() if name in _THUMBPRINT_MEMBERS}
         canonical = json.dumps(needed, separators=(",", ":"), sort_keys=True)

@@ -171,6 +171,7 @@ KEYCLOAK_EXCHANGE = IssuerShape(
     header={"typ": "JWT"},
     claims={
         **_KEYCLOAK_CLAIMS,
+        "iss": "https://kc.example/realms/store",
         "jti": "onrtte:35d1fb20-31fa-4055-afb8-e902d0dc25d4",
         "sid": "5f0c",
     },

@@ -1,15 +1,15 @@
-"""The ways a request can come to a decision, all in the one world of the vectors.
+"""The ways a request can come to a decision, each in the world of its vector.
 
 - `decide_vector`: the core alone.
-- `running_server`: the service's own checker behind its own gRPC port, over either transport.
+- `running_servers`: the service's own checker behind its own gRPC port, over either transport.
 - `explain_vector`: the command line.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,22 +22,22 @@ from typer.testing import CliRunner
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from deputize.adapters.envoy_request import read_check
 from deputize.adapters.envoy_response import Answers
+from deputize.adapters.replay_store import MemoryReplayStore
 from deputize.adapters.telemetry import Telemetry
 from deputize.cli.main import app
+from deputize.cli.offline import read_sources
 from deputize.config.loader import Loaded, load
 from deputize.core.audit_event import AuditEvent
 from deputize.core.decide import decide
-from deputize.core.keys import KeyRing, freeze_keys, parse_jwk_set
 from deputize.core.snapshot import Snapshot
-from deputize.core.verdict import Decision, KeyWanted
+from deputize.core.verdict import Decision, Wanted
 from deputize.server.check import Checker, Limits
 from deputize.server.grpc_server import SERVICE, GrpcServer
-from deputize.server.state import State, TokenMemory, build_snapshot, upstream_rules
+from deputize.server.state import Fetched, State, TokenMemory, build_snapshot, upstream_rules
 from tests.harness.loopback import HOST
-from tests.harness.vector_files import WORLD, Vector
+from tests.harness.vector_files import FOLDER, READ_AT, Vector, world_names
 from tests.harness.world import no_recall
 
-CONFIG_FILE = WORLD / "config.yaml"
 _PATIENCE_SECONDS = 30.0
 
 Transport = Literal["grpcio", "native"]
@@ -53,7 +53,7 @@ def encode_request(vector: Vector) -> bytes:
 def decide_vector(vector: Vector) -> Decision:
     """The decision of the core."""
     request = read_check(encode_request(vector), vector.id, None)
-    return decide(request, _snapshot(), vector.now, no_recall)
+    return decide(request, _snapshot(vector.world), vector.now, no_recall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Explained:
 def explain_vector(vector: Vector) -> Explained:
     """The answer of `deputize explain`."""
     arguments = [
-        *("explain", "--config", str(CONFIG_FILE)),
+        *("explain", "--config", str(_config_file(vector.world))),
         *("--request", "-", "--at", str(vector.now), "--json"),
     ]
     result = CliRunner().invoke(app, arguments, input=json.dumps(vector.request))
@@ -97,9 +97,9 @@ class AuditList:
 
 
 class NoRefetch:
-    """Keys that are never fetched again: a vector's world does not change."""
+    """Sources that are never fetched again: a vector's world does not change."""
 
-    def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+    def refetch(self, wanted: Wanted, timeout: float) -> None:
         """Does nothing."""
 
 
@@ -110,7 +110,7 @@ class Call(Protocol):
 
 
 class VectorServer:
-    """A running server, asked over the network at the time of the vector."""
+    """A running server of one world, asked over the network at the time of the vector."""
 
     def __init__(self, clock: Clock, audit: AuditList, call: Call) -> None:
         self._clock = clock
@@ -126,18 +126,23 @@ class VectorServer:
 
 
 @contextmanager
-def running_server(transport: Transport) -> Iterator[VectorServer]:
-    """A server of its own, until the end of the block."""
-    loaded = _loaded()
-    state, clock, audit = State(None), Clock(), AuditList()
-    state.use(loaded)
-    for issuer, ring in _rings().items():
-        state.publish_ring(issuer, ring)
+def running_servers(transport: Transport) -> Iterator[Mapping[str, VectorServer]]:
+    """A server for each world by its name, until the end of the block."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(_running(name, transport)) for name in world_names()}
+
+
+@contextmanager
+def _running(world: str, transport: Transport) -> Iterator[VectorServer]:
+    loaded = _loaded(world)
+    clock, audit = Clock(), AuditList()
     checker = Checker(
-        snapshots=state,
+        snapshots=_state(world),
         fallback=Answers(upstream_rules(loaded.service)),
-        keys=NoRefetch(),
+        sources=NoRefetch(),
         tokens=TokenMemory(loaded.service.token.cache_entries),
+        replay_store=MemoryReplayStore(loaded.service.replay.entries),
+        introspections=dict,
         audit=audit,
         metrics=Telemetry(transport),
         limits=Limits(_PATIENCE_SECONDS, audit_required=True),
@@ -153,22 +158,33 @@ def running_server(transport: Transport) -> Iterator[VectorServer]:
         server.stop(0)
 
 
-@cache
-def _loaded() -> Loaded:
-    return load(CONFIG_FILE)
+def _state(world: str) -> State:
+    state, fetched = State(None), _fetched(world)
+    state.use(_loaded(world), fetched.revocations)
+    for issuer, ring in fetched.key_rings.items():
+        state.publish_ring(issuer, ring)
+    for (issuer, _uri), status_list in fetched.status_lists.items():
+        state.publish_status_list(issuer, status_list)
+    for domain, bundle in fetched.bundles.items():
+        state.publish_bundle(domain, bundle)
+    return state
+
+
+def _config_file(world: str) -> Path:
+    return FOLDER / world / "config.yaml"
 
 
 @cache
-def _rings() -> dict[str, KeyRing]:
-    rings: dict[str, KeyRing] = {}
-    for entry in _loaded().service.issuers:
-        assert entry.keys.file is not None
-        algorithms = _loaded().compiled.issuers[entry.issuer].algorithms
-        keys, _ = parse_jwk_set(Path(entry.keys.file).read_bytes(), algorithms)
-        rings[entry.issuer] = freeze_keys(keys, usable_until=float("inf"))
-    return rings
+def _loaded(world: str) -> Loaded:
+    return load(_config_file(world))
 
 
 @cache
-def _snapshot() -> Snapshot:
-    return build_snapshot(_loaded().compiled, _loaded().digest, _rings(), None)
+def _fetched(world: str) -> Fetched:
+    return read_sources(_loaded(world), [], READ_AT)
+
+
+@cache
+def _snapshot(world: str) -> Snapshot:
+    loaded = _loaded(world)
+    return build_snapshot(loaded.compiled, loaded.digest, _fetched(world), None)
