@@ -14,7 +14,10 @@ _OTHER_TYPE = re.compile(r"-?[0-9.]*|true|false|null|~")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One problem: `file:line: pointer: message`. `line` counts from 1, 0 for the whole file."""
+    """One problem: `file:line: pointer: message`, printable and on one line as text.
+
+    `line` counts from 1, 0 for the whole file.
+    """
 
     file: str
     line: int
@@ -23,11 +26,10 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return (
-            f"{place}: {self.pointer}: {self.message}"
-            if self.pointer
-            else (f"{place}: {self.message}")
-        )
+        pointer = f"{self.pointer}: " if self.pointer else ""
+        text = f"{place}: {pointer}{self.message}"
+        # Keys and values are quoted in it, and must not start a line of their own in a log.
+        return "".join(map(_escape, text))
 
 
 class ConfigError(Exception):
@@ -36,6 +38,10 @@ class ConfigError(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def _escape(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
 
 
 def show_found(value: object) -> str:
