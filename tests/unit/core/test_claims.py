@@ -92,7 +92,7 @@ def test_what_is_not_there_is_none(path: ClaimPath) -> None:
 
 @pytest.mark.parametrize("path", [NAME, INNER])
 def test_a_text_is_read_as_it_is(path: ClaimPath) -> None:
-    for text in ("alice", " a b ", "\u00e9", "a" * MAX_CLAIM_TEXT):
+    for text in ("alice", " a b ", "no: URI", "\u00e9", "a" * MAX_CLAIM_TEXT):
         assert read_text({"name": text, "outer": {"name": text}}, path) == text
 
 
