@@ -66,6 +66,9 @@ bench: $(STAMP) ## CPU time per decision: in process and over gRPC, hot and cold
 soak: $(STAMP) ## 200,000 distinct tokens and 10,000 unknown keys: memory and fetches stay bounded
 	$(BIN)/python -m tests.soak
 
+fuzz: $(STAMP) ## hostile input, guided by coverage; SECONDS=60 for a shorter time per target
+	$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
+
 generate: $(STAMP) ## rebuild stubs, schemas, vectors and reference pages
 	$(BIN)/python -m scripts.generate
 

@@ -1,0 +1,30 @@
+"""All targets by name, each with the inputs it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from tests.fuzz import documents, seeds, signed
+
+
+class Target(NamedTuple):
+    """`run` returns when the law holds for an input; `seeds` gives inputs to start from."""
+
+    run: Callable[[bytes], None]
+    seeds: Callable[[], Iterator[bytes]]
+
+
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {
+        "token": Target(signed.fuzz_token, seeds.token_seeds),
+        "compact": Target(signed.fuzz_compact, seeds.compact_seeds),
+        "proof": Target(signed.fuzz_proof, seeds.proof_seeds),
+        "xfcc": Target(documents.fuzz_xfcc, seeds.xfcc_seeds),
+        "jwks": Target(documents.fuzz_jwks, seeds.jwks_seeds),
+        "bundle": Target(documents.fuzz_bundle, seeds.bundle_seeds),
+        "status-list": Target(signed.fuzz_status_list, seeds.status_list_seeds),
+        "config": Target(documents.fuzz_config, seeds.config_seeds),
+    }
+)
