@@ -15,6 +15,7 @@ from tests.fuzz.worlds import (
     BOUND_TOKEN,
     GOOD_TOKEN,
     ISSUER,
+    JWK,
     LIST_HEADER,
     PROOF_CLAIMS,
     PROOF_HEADER,
@@ -35,21 +36,25 @@ _STATUS: dict[str, Json] = {"status_list": {"idx": 3, "uri": STATUS_URI}}
 
 
 def compact_seeds() -> Iterator[bytes]:
-    """The two good tokens, and every credential of the vectors."""
+    """The two good tokens, one with the signature of the other, every credential of the vectors."""
     yield GOOD_TOKEN.encode()
     yield BOUND_TOKEN.encode()
+    yield f"{GOOD_TOKEN.rpartition('.')[0]}.{BOUND_TOKEN.rpartition('.')[2]}".encode()
     for headers in _vector_headers():
         yield headers.get("authorization", "").removeprefix("Bearer ").encode("utf-8", "replace")
 
 
 def token_seeds() -> Iterator[bytes]:
-    """The good token of each issuer and all cases beside it."""
+    """The good token of each issuer, all cases beside it, and one handed on to another agent."""
     for number, shape in enumerate(SHAPES):
         for case in (None, *shape.cases):
             yield _token(number, *token_parts(shape, case))
         header, claims = token_parts(shape)
         yield _token(number, header, {**claims, "cnf": {"jkt": THUMBPRINT}})
         yield _token(number, header, {**claims, "status": _STATUS, "nbf": NOW})
+        for name in (OTHER_AGENT, *shape.exact):
+            act: dict[str, Json] = {"sub": name, "client_id": name, "act": claims.get("act", {})}
+            yield _token(number, header, {**claims, "act": act})
 
 
 def _token(number: int, header: Mapping[str, Json], claims: Mapping[str, Json]) -> bytes:
@@ -64,6 +69,7 @@ def proof_seeds() -> Iterator[bytes]:
     for name in PROOF_CLAIMS:
         yield join(PROOF_HEADER, {**PROOF_CLAIMS, name: None})
     yield join({**PROOF_HEADER, "kid": "k1"}, PROOF_CLAIMS)
+    yield join({**PROOF_HEADER, "jwk": {**JWK, "x": JWK["x"].swapcase()}}, PROOF_CLAIMS)
     for url in ("HTTPS://ORDERS.example:443/v1/orders/7", "https://u@orders.example/v1/orders/7?x"):
         yield join(PROOF_HEADER, {**PROOF_CLAIMS, "htu": url})
 

@@ -25,6 +25,7 @@ from tests.fuzz.worlds import (
     GOOD_TOKEN,
     ISSUER,
     ISSUERS,
+    JWK,
     PLAIN,
     RING,
     STATUS_URI,
@@ -82,6 +83,7 @@ def fuzz_proof(octets: bytes) -> None:
     assert decision.reason.family != "system", decision
     if isinstance(decision.verdict, Permit):
         proven = json.loads(claims)
+        assert json.loads(header)["jwk"]["x"] == JWK["x"]
         assert (proven["htm"], proven["ath"]) == ("GET", TOKEN_DIGEST)
         assert abs(proven["iat"] - NOW) <= PROOF_MAX_AGE + SKEW
         (owed,) = decision.verdict.obligations
@@ -129,9 +131,9 @@ def _current_actor_is(shape: IssuerShape, claims: dict[str, object]) -> bool:
     act = claims.get("act")
     if not _is_object(act):
         return names_agent(shape, claims.values(), shape.peer)
-    inner = [text for value in act.values() if _is_object(value) for text in value.values()]
-    named = [value for name, value in act.items() if name != "act"]
-    return names_agent(shape, [*named, *inner], shape.peer)
+    own = [value for name, value in act.items() if name != "act"]
+    inner = [text for value in own if _is_object(value) for text in value.values()]
+    return names_agent(shape, [*own, *inner], shape.peer)
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:

@@ -25,6 +25,7 @@ from tests.harness.world import (
     HOST,
     ISSUER_URL,
     NOW,
+    TRUST_DOMAIN,
     anyone,
     make_key_ring,
     make_rule,
@@ -40,6 +41,9 @@ STATUS_URI = "https://issuer.example/status/1"
 STATUS_VALUES = b"\x00\x01"
 ACCOUNT = "system:serviceaccount:agents:research"
 """The one name that the templates of the shapes turn into our agent."""
+
+ANY_AGENT = (f"spiffe://{TRUST_DOMAIN}/**",)
+"""In every rule, so that nothing but the binding to the peer refuses another agent."""
 
 
 def issuer_at(url: str) -> Issuer:
@@ -64,13 +68,13 @@ def shaped_world(shape: IssuerShape) -> Snapshot:
     return make_snapshot(
         ISSUERS[shape.issuer],
         trusted=[trusted],
-        rules=[make_rule(principals=[anyone(shape.issuer)], scopes=())],
+        rules=[make_rule(agents=ANY_AGENT, principals=[anyone(shape.issuer)], scopes=())],
         status_lists={(shape.issuer, STATUS_URI): status},
     )
 
 
 WORLDS = {shape.name: shaped_world(shape) for shape in SHAPES}
-PLAIN = make_snapshot(ISSUER, trusted=[make_trusted_issuer()])
+PLAIN = make_snapshot(ISSUER, trusted=[make_trusted_issuer()], rules=[make_rule(agents=ANY_AGENT)])
 
 CHANGELESS = {"jti": "always-the-same"}
 GOOD_TOKEN = ISSUER.issue(now=NOW, claims=CHANGELESS)
