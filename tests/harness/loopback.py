@@ -39,9 +39,9 @@ def get(url: str, seconds: float = 2) -> httpx.Response | None:
 
 
 @contextmanager
-def http_server(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    """Serves `handler` from a thread; gives the port."""
-    with _Server((HOST, 0), handler) as server:
+def http_server(handler: type[BaseHTTPRequestHandler], port: int = 0) -> Iterator[int]:
+    """Serves `handler` from a thread, at any port for 0; gives the port."""
+    with _Server((HOST, port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
