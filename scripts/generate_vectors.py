@@ -25,6 +25,7 @@ from scripts.vectors import (
     token_claims,
     token_form,
     token_header,
+    token_kinds,
 )
 from scripts.vectors.key_files import key_files
 from tests.harness.vector_files import encode_vector, vector_files
@@ -36,6 +37,7 @@ TABLES = (
     peer_sources,
     token_form,
     token_header,
+    token_kinds,
     token_claims,
     revocation,
     possession,

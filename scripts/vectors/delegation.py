@@ -42,14 +42,24 @@ VECTORS = (
         "RFC 8693 section 4.1",
         _act("text", "act as text", RESEARCH),
         _act("null", "act that is null", None),
+        _act("list", "act as a list", [{"sub": RESEARCH}]),
+        _act("sub-absent", "act without sub", {"client_id": RESEARCH}),
+        _act("sub-control", "a line end behind act.sub", {"sub": f"{RESEARCH}\n"}),
         _act("sub-empty", "act.sub that is empty", {"sub": ""}),
         _act("sub-list", "act.sub as a list", {"sub": [RESEARCH]}),
+        _act(
+            "client-profile",
+            "act says what kind of client the agent is",
+            {"sub": RESEARCH, "client_profile": "ai_agent"},
+        ),
         _act("nested-text", "an earlier actor as text", {"sub": RESEARCH, "act": PLANNER}),
     ),
     *group(
         Reason.DELEGATION_ACTOR_UNMAPPED,
         "SPIFFE-ID section 2; RFC 8693 section 4.1",
         _act("client", "a client's name", {"sub": "research-client"}),
+        _act("dot-segment", "an ID with a dot segment", {"sub": f"{DOMAIN}/ns/x/../sa/research"}),
+        _act("domain-alone", "an ID without a path", {"sub": DOMAIN}),
         _act(
             "service-account", "a Kubernetes name", {"sub": "system:serviceaccount:agents:research"}
         ),
@@ -79,6 +89,18 @@ VECTORS = (
             "act-not-peer-but-client",
             "the peer is the client, another agent acts",
             check(issue(IDP, PLANNER, client_id=RESEARCH)),
+        ),
+        (
+            "act-not-peer-but-principal",
+            "the peer is the principal, another agent acts",
+            check(issue(IDP, PLANNER, sub=RESEARCH)),
+        ),
+        _chain(
+            "spliced",
+            "an actor of another flow before the peer's own chain",
+            OPERATOR,
+            RESEARCH,
+            PLANNER,
         ),
         importance="critical",
     ),

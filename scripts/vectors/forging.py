@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from scripts.vectors.cast import IDP, ec_key, issue
+from scripts.vectors.cast import IDP, PARTNER, ec_key, issue
 from tests.harness.issuer import decode_base64url, encode_base64url
 
 TOKEN = issue()
@@ -55,6 +55,15 @@ def with_hmac(secret: bytes, header: Mapping[str, object]) -> str:
     signing_input = f"{encode_base64url(text)}.{PAYLOAD}"
     digest = hmac.digest(secret, signing_input.encode(), hashlib.sha256)
     return f"{signing_input}.{encode_base64url(digest)}"
+
+
+def with_exponent_one() -> str:
+    """RSASSA-PKCS1-v1_5 under a key whose exponent is 1: the padded digest is the signature."""
+    header, payload, _signature = issue(PARTNER, header={"kid": "exponent-one"}).split(".")
+    digest = hashlib.sha256(f"{header}.{payload}".encode()).digest()
+    block = bytes.fromhex("3031300d060960864801650304020105000420") + digest
+    padding = b"\xff" * (256 - len(block) - 3)
+    return f"{header}.{payload}.{encode_base64url(bytes((0, 1)) + padding + bytes(1) + block)}"
 
 
 def loose_bits(token: str) -> str:

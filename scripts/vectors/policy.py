@@ -133,6 +133,14 @@ VECTORS = (
             "the groups of an actor, not of the user",
             _approve(groups=None, act={"sub": PLANNER, "groups": ["approvers"]}),
         ),
+        (
+            "claim-of-earlier-actor",
+            "the groups of an earlier actor",
+            _approve(
+                groups=None,
+                act={"sub": PLANNER, "act": {"sub": OPERATOR, "groups": ["approvers"]}},
+            ),
+        ),
         importance="critical",
     ),
     *group(
@@ -172,6 +180,11 @@ VECTORS = (
             "scope-in-actor",
             "a scope inside act",
             check(issue(scope="none", act={"sub": RESEARCH, "scope": "orders:read"})),
+        ),
+        (
+            "authorization-details",
+            "details of an authorization nobody configured",
+            check(issue(scope="none", authorization_details=[{"type": "orders:read"}])),
         ),
         (
             "scope-in-other-claim",

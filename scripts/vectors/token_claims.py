@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deputize.core.reasons import Reason
-from scripts.vectors.cast import IDP, NOW, PARTNER, PARTNER_AUDIENCE, issue
+from scripts.vectors.cast import IDP, NOW, PARTNER, PARTNER_AUDIENCE, RESEARCH, issue
 from scripts.vectors.rows import Row, check, group
 
 _SKEW = 10
@@ -24,6 +24,7 @@ VECTORS = (
         Reason.TOKEN_CLAIM_MISSING,
         "RFC 9068 sections 2.2 and 4",
         *(_without(name) for name in ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")),
+        _claims("exp-null", "exp that is null", exp=None),
     ),
     *group(
         Reason.TOKEN_UNKNOWN_ISSUER,
@@ -35,6 +36,7 @@ VECTORS = (
             "a known issuer without its slash",
             check(issue(PARTNER, iss=PARTNER.url[:-1])),
         ),
+        _claims("iss-slash-added", "a known issuer and a slash", iss=f"{IDP.url}/"),
         _claims("iss-upper-case", "a known issuer in another case", iss=IDP.url.upper()),
         _claims("iss-list", "a list that holds a known issuer", iss=[IDP.url]),
         importance="critical",
@@ -43,8 +45,19 @@ VECTORS = (
         Reason.TOKEN_WRONG_AUDIENCE,
         "RFC 7519 section 4.1.3; RFC 8725 section 3.9; RFC 9068 section 4",
         _claims("aud-other", "another audience", aud="invoices"),
+        _claims(
+            "aud-in-actor",
+            "our audience inside act",
+            aud="invoices",
+            act={"sub": RESEARCH, "aud": "orders"},
+        ),
         _claims("aud-sts", "a token meant for exchange", aud=f"{IDP.url}/token"),
         _claims("aud-longer", "our audience and more", aud="orders2"),
+        _claims(
+            "aud-spiffe-longer",
+            "our SPIFFE ID and more",
+            aud="spiffe://prod.example.org/ns/shop/sa/orders2",
+        ),
         _claims("aud-upper-case", "our audience in another case", aud="Orders"),
         _claims("aud-of-other-issuer", "what only the other issuer may name", aud=PARTNER_AUDIENCE),
         importance="critical",
@@ -52,6 +65,8 @@ VECTORS = (
     *group(
         Reason.TOKEN_MALFORMED,
         "RFC 7519 section 4.1.3",
+        _claims("aud-empty", "aud that is empty", aud=""),
+        _claims("aud-nested-list", "our audience in a list in a list", aud=[["orders"]]),
         _claims("aud-empty-list", "aud that is an empty list", aud=[]),
         _claims("aud-mixed-list", "a number beside our audience", aud=["orders", 1]),
         _claims("aud-object", "aud that is an object", aud={"orders": True}),
@@ -60,6 +75,13 @@ VECTORS = (
         Reason.TOKEN_EXPIRED,
         "RFC 7519 section 4.1.4",
         _claims("exp-past", "expired an hour ago", iat=NOW - 3900, exp=NOW - 3600),
+        _claims(
+            "exp-in-actor",
+            "a later end inside act",
+            iat=NOW - 360,
+            exp=NOW - 60,
+            act={"sub": RESEARCH, "exp": NOW + 300},
+        ),
         importance="critical",
     ),
     *group(
@@ -98,6 +120,7 @@ VECTORS = (
         _claims("exp-boolean", "exp as a boolean", exp=True),
         _claims("exp-negative", "exp before 1970", exp=-1),
         _claims("nbf-text", "nbf as text", nbf=str(NOW)),
+        _claims("nbf-null", "nbf that is null", nbf=None),
     ),
     *group(
         Reason.TOKEN_MALFORMED,
@@ -111,6 +134,7 @@ VECTORS = (
         Reason.TOKEN_MALFORMED,
         "RFC 8693 section 4.2; RFC 6749 section 3.3",
         _claims("scope-list", "scope as a list", scope=["orders:read"]),
+        _claims("scope-control", "a tab between scopes", scope="orders:read\torders:write"),
         _claims("scope-quote", "a quote in a scope", scope='orders:read" realm="x'),
         _claims("scope-two-spaces", "two spaces between scopes", scope="orders:read  orders:write"),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deputize.core.reasons import Reason
-from scripts.vectors.cast import issue
+from scripts.vectors.cast import IDP, issue
 from scripts.vectors.forging import (
     HEADER,
     PAYLOAD,
@@ -49,6 +49,10 @@ VECTORS = (
         Reason.TOKEN_MALFORMED,
         "RFC 7515 sections 2 and 7.1; RFC 4648 section 3.5",
         _sent("padding", "base64url with padding", f"{HEADER}.{PAYLOAD}.{SIGNATURE}=="),
+        _sent(
+            "standard-alphabet", "base64 as it is not for URLs", f"{HEADER}.{PAYLOAD}.+/{SIGNATURE}"
+        ),
+        _sent("braces", "braces around it", f"{{{TOKEN}}}"),
         _sent("space-inside", "a space inside", f"{HEADER}.{PAYLOAD} .{SIGNATURE}"),
         _sent("line-end", "a line end behind", f"{TOKEN}\n"),
         _sent("loose-bits", "the same bytes by another text", loose_bits(TOKEN)),
@@ -67,6 +71,8 @@ VECTORS = (
         _sent("one-part", "one part", "opaque-token"),
         _sent("two-parts", "no signature part", f"{HEADER}.{PAYLOAD}"),
         _sent("empty-signature", "an empty signature", f"{HEADER}.{PAYLOAD}."),
+        _sent("four-parts", "four parts", f"{TOKEN}.{HEADER}"),
+        _sent("six-parts", "six parts", f"{TOKEN}.{TOKEN}"),
         _sent("five-parts", "five parts, as an encrypted token has", f"{TOKEN}.{HEADER}.{PAYLOAD}"),
     ),
     *group(
@@ -76,7 +82,15 @@ VECTORS = (
         _sent(
             "byte-order-mark", "a payload with a byte order mark", signed(b"\xef\xbb\xbf" + _OCTETS)
         ),
+        _sent("payload-not-utf-8", "a payload that is no UTF-8", signed(_OCTETS + b"\xff")),
+        _sent(
+            "header-not-utf-8", "a header that is no UTF-8", IDP.sign_parts(b'{"\xff":1}', _OCTETS)
+        ),
+        _sent("header-list", "a header that is a list", with_header('["ES256"]')),
         _sent("payload-list", "a payload that is a list", signed(b"[]")),
+        _sent("payload-text", "a payload that is a text", signed(b'"alice"')),
+        _sent("payload-number", "a payload that is a number", signed(b"7")),
+        _sent("payload-null", "a payload that is null", signed(b"null")),
         _sent("trailing-text", "text behind the payload's object", signed(_OCTETS + b"{}")),
     ),
     *group(
@@ -98,12 +112,18 @@ VECTORS = (
             "a member of act twice",
             with_payload('"act": {', '"act": {"sub": "spiffe://prod.example.org/x", '),
         ),
+        _sent(
+            "binding-member-twice",
+            "a member of cnf twice",
+            with_payload(_SUB, f'{_SUB}, "cnf": {{"jkt": "a", "jkt": "b"}}'),
+        ),
         importance="critical",
     ),
     *group(
         Reason.TOKEN_MALFORMED,
         "RFC 8259 section 6; RFC 7493 sections 2.1 and 2.2",
         _sent("nan", "a number that is none", issue(exp=float("nan"))),
+        _sent("infinity", "a number without end", issue(exp=float("inf"))),
         _sent(
             "number-too-large", "a number too large to hold", with_payload("1800000300", "1e400")
         ),

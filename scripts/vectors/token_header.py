@@ -23,6 +23,7 @@ from scripts.vectors.forging import (
     PAYLOAD,
     SIGNATURE,
     der_signature,
+    with_exponent_one,
     with_hmac,
     with_signature,
 )
@@ -45,13 +46,13 @@ def _sent(name: str, title: str, token: str) -> Row:
     return name, title, check(token)
 
 
-def _typ(name: str, token_type: str) -> Row:
-    return _header(f"type-{name}", f"a token of type {token_type}", typ=token_type)
-
-
 def _none(name: str, algorithm: str) -> Row:
+    return _sent(f"alg-{name}", "no signature algorithm", f"{_unsigned(algorithm)}AA")
+
+
+def _unsigned(algorithm: str) -> str:
     header = encode_base64url(json.dumps({**IDP.header(), "alg": algorithm}).encode())
-    return _sent(f"alg-{name}", "no signature algorithm", f"{header}.{PAYLOAD}.AA")
+    return f"{header}.{PAYLOAD}."
 
 
 VECTORS = (
@@ -63,12 +64,28 @@ VECTORS = (
         importance="critical",
     ),
     *group(
+        Reason.TOKEN_MALFORMED,
+        "CVE-2022-23540; RFC 7515 section 7.1",
+        _sent("alg-none-without-signature", "neither algorithm nor signature", _unsigned("none")),
+        importance="critical",
+    ),
+    *group(
         Reason.TOKEN_ALGORITHM_REFUSED,
         "CVE-2016-10555; RFC 8725 section 2.1",
         _sent(
             "hmac-of-pem",
             "an HMAC under the public key's PEM",
             with_hmac(_PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), {}),
+        ),
+        _sent(
+            "hmac-of-der",
+            "an HMAC under the public key's DER",
+            with_hmac(_PUBLIC.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), {}),
+        ),
+        _sent(
+            "hmac-of-jwk",
+            "an HMAC under the public key's JWK",
+            with_hmac(json.dumps(public_jwk(IDP.private_key)).encode(), {}),
         ),
         _sent(
             "hmac-of-shared-secret",
@@ -103,6 +120,7 @@ VECTORS = (
         _sent("kid-absent", "no kid", issue(omit=("kid",))),
         _header("kid-retired", "a kid that is no longer in the set", kid="idp-2019"),
         _header("kid-path", "a kid that is a file name", kid="../../../../dev/null"),
+        _header("kid-query", "a kid that is a piece of SQL", kid="' OR 1=1 --"),
         _header("kid-url", "a kid that is a URL", kid="https://evil.example/jwks.json"),
     ),
     *group(
@@ -134,11 +152,12 @@ VECTORS = (
             issue(FORGER, header={"kid": "twice"}),
         ),
         _sent("key-weak", "an RSA key of 1024 bits", issue(WEAK_PARTNER)),
+        _sent("key-exponent-one", "a key under which anybody can sign", with_exponent_one()),
         importance="critical",
     ),
     *group(
         Reason.TOKEN_MALFORMED,
-        "CVE-2018-0114; RFC 7515 sections 4.1.2, 4.1.3, 4.1.5 and 4.1.6; RFC 8725 section 3.10",
+        "CVE-2018-0114; RFC 7515 sections 4.1.2, 4.1.3 and 4.1.5 to 4.1.8; RFC 8725 section 3.10",
         _sent(
             "header-jwk", "a key in the header", issue(FORGER, header={**_BY_FORGER, "jwk": _JWK})
         ),
@@ -148,26 +167,23 @@ VECTORS = (
             issue(FORGER, header={**_BY_FORGER, "jku": "https://evil.example/jwks.json"}),
         ),
         _sent("header-x5c", "a certificate in the header", issue(FORGER, header={"x5c": ["MIIB"]})),
+        _header("header-x5u", "a certificate's URL in the header", x5u="https://evil.example/"),
+        _header("header-x5t", "a SHA-1 thumbprint in the header", x5t="x"),
+        _header("header-x5t-s256", "a thumbprint in the header", **{"x5t#S256": "x"}),
         importance="critical",
     ),
     *group(
         Reason.TOKEN_MALFORMED,
         "RFC 7515 section 4.1.11; RFC 7797 section 3; RFC 7516 section 4.1.3",
         _header("crit-unknown", "crit with an extension nobody knows", crit=["x"], x=1),
+        _header("crit-absent", "crit with a member that is not there", crit=["x"]),
+        _header("crit-registered", "crit with a member everybody knows", crit=["kid"]),
         _header("crit-empty", "crit that is empty", crit=[]),
         _header("unencoded-payload", "b64 that is false", b64=False, crit=["b64"]),
         _header("compressed", "zip", zip="DEF"),
+        _header("encrypted", "enc", enc="A256GCM"),
+        _header("many-rounds", "a count that costs time", p2c=2**31),
         _header("nested", "cty that says a token is inside", cty="JWT"),
-    ),
-    *group(
-        Reason.TOKEN_WRONG_TYPE,
-        "RFC 9068 section 4; RFC 8725 section 3.11",
-        _sent("type-absent", "no typ", issue(omit=("typ",))),
-        _typ("jwt", "JWT"),
-        _typ("dpop", "dpop+jwt"),
-        _typ("id-jag", "oauth-id-jag+jwt"),
-        _typ("workload", "wit+jwt"),
-        importance="critical",
     ),
     *group(
         Reason.TOKEN_BAD_SIGNATURE,
