@@ -1,7 +1,7 @@
-"""The reference pages of the two YAML files: every key, object by object.
+"""The reference pages of the three YAML files: every key, object by object.
 
 The tables come from the JSON Schemas. Rules that span keys come from the text of the validators
-in `config/schema.py`, so that nothing is written twice.
+of the models, so that nothing is written twice.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from deputize.config import schema as source
-from deputize.config.schema import DelegationPolicy, Model, ServiceConfig
+from deputize.config import deny_list, issuer_schema
+from deputize.config import schema as service_schema
+from deputize.config.deny_list import DenyList
+from deputize.config.model import Model
+from deputize.config.schema import DelegationPolicy, ServiceConfig
 from scripts.reference.json_types import Schema
 from scripts.reference.markdown import code, page, table
 from scripts.reference.schemas import model_schema
 
-_SOURCE = "`src/deputize/config/schema.py`"
+_MODULES = (service_schema, issuer_schema, deny_list)
+"""Where models stand; none of their names stands in two of them."""
 _HEADER = ("Key", "Type", "Default", "Limits", "Meaning")
 _INTRODUCTION = """\
 One row per key. Keys that are not listed are refused, and so are values of another type: `"10"` is
@@ -31,12 +35,13 @@ first in a file and most editors check while you type (the path is relative to t
 
 
 def generate(root: Path) -> dict[Path, bytes]:
-    """Both pages."""
-    config = _page(root, "service-config", "Service configuration", ServiceConfig, "config.yaml")
+    """The three pages."""
+    service = _page(root, "service-config", "Service configuration", ServiceConfig, "config.yaml")
     policy = _page(
         root, "delegation-policy", "Delegation policy", DelegationPolicy, "policies/orders.yaml"
     )
-    return {**config, **policy}
+    denied = _page(root, "deny-list", "Deny list", DenyList, "deny.yaml")
+    return {**service, **policy, **denied}
 
 
 def _page(root: Path, name: str, title: str, model: type[Model], example: str) -> dict[Path, bytes]:
@@ -50,7 +55,8 @@ def _page(root: Path, name: str, title: str, model: type[Model], example: str) -
         "## Keys",
     ]
     parts += _sections(schema, schema, "")
-    return page(f"{name}.md", title, _SOURCE, parts)
+    source = "`src/" + model.__module__.replace(".", "/") + ".py`"
+    return page(f"{name}.md", title, source, parts)
 
 
 def _sections(schema: Schema, root: Schema, pointer: str) -> Iterator[str]:
@@ -63,7 +69,8 @@ def _sections(schema: Schema, root: Schema, pointer: str) -> Iterator[str]:
         _HEADER,
         [_row(name, node, root, required=name in required) for name, node in properties.items()],
     )
-    rules = _rules(source, _name_of(schema, root))
+    name = _name_of(schema, root)
+    rules = [rule for module in _MODULES for rule in _rules(module, name)]
     if rules:
         yield "Besides:"
         yield "\n".join(f"- {rule}" for rule in rules)
@@ -79,7 +86,7 @@ def _row(name: str, node: Schema, root: Schema, *, required: bool) -> tuple[str,
         default = "required"
     elif node.get("default") is None:
         default = "none"
-    elif inner:
+    elif inner and isinstance(node["default"], dict):
         default = "see below"
     else:
         default = f"`{json.dumps(node['default'])}`"
@@ -98,7 +105,9 @@ def _type(node: Schema, root: Schema) -> str:
     if node["type"] == "array":
         return f"list of {_type(node['items'], root)}"
     if node["type"] == "object":
-        return f"map of text to {_type(node['additionalProperties'], root)}"
+        # Keys with a pattern make values stand behind it.
+        values = node.get("additionalProperties") or next(iter(node["patternProperties"].values()))
+        return f"map of text to {_type(values, root)}"
     return {"string": "text", "integer": "integer", "boolean": "boolean"}[node["type"]]
 
 
@@ -108,6 +117,8 @@ def _limits(node: Schema) -> str:
         limits.append(f"{node['minimum']} to {node['maximum']}")
     if node.get("minItems") or node.get("minProperties"):
         limits.append("not empty")
+    if "maxItems" in node:
+        limits.append(f"at most {node['maxItems']} entries")
     if "maxLength" in node:
         limits.append(
             f"{node['minLength']} to {node['maxLength']} characters"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from deputize.config.schema import DelegationPolicy, Model, ServiceConfig
+from deputize.config.deny_list import DenyList
+from deputize.config.model import Model
+from deputize.config.schema import DelegationPolicy, ServiceConfig
 from scripts.reference.audit_schema import audit_schema
 from scripts.reference.json_types import Schema
 
@@ -18,6 +20,7 @@ def generate(_root: Path) -> dict[Path, bytes]:
     documents = {
         "service-config": model_schema(ServiceConfig),
         "delegation-policy": model_schema(DelegationPolicy),
+        "deny-list": model_schema(DenyList),
         "audit-event": audit_schema(),
     }
     return {
