@@ -27,7 +27,7 @@ from tests.harness.introspection_endpoint import (
 )
 from tests.harness.loopback import free_port
 from tests.harness.polling import wait_until
-from tests.harness.scripted_server import Script, answer, drip, hang, running_server
+from tests.harness.scripted_server import Script, drip, hang, running_server
 from tests.harness.spiffe_ca import SpiffeCa
 from tests.harness.world import SKEW, bearer, make_snapshot, no_recall, shared_issuer
 
@@ -35,7 +35,7 @@ ACTIVE, INACTIVE, UNKNOWN = Activity.ACTIVE, Activity.INACTIVE, Activity.UNKNOWN
 PATIENCE = 10.0
 """More than any answer here takes."""
 SHORT = 0.3
-SLACK = 0.2
+SLACK = 1.0
 """For a machine that does other things as well."""
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -101,6 +101,25 @@ def endpoint() -> Iterator[IntrospectionEndpoint]:
         yield endpoint
 
 
+def receive(connection: socket.socket) -> bytes:
+    """A whole request: whoever closes with something left to read resets the connection."""
+    got = b""
+    while b"token_type_hint=access_token" not in got:
+        more = connection.recv(65536)
+        if not more:
+            break
+        got += more
+    return got
+
+
+def answer(octets: bytes) -> Script:
+    def script(connection: socket.socket, _over: threading.Event) -> None:
+        receive(connection)
+        connection.sendall(octets)
+
+    return script
+
+
 def replying(body: object) -> Script:
     octets = body if isinstance(body, bytes) else json.dumps(body).encode()
     return answer(OK + b"content-length: %d\r\n\r\n" % len(octets) + octets)
@@ -154,14 +173,14 @@ def test_a_revocation_takes_effect_within_the_time_of_an_answer(
 def test_an_answer_in_use_is_renewed_without_a_wait(
     endpoint: IntrospectionEndpoint, make_client: MakeClient
 ) -> None:
-    client = make_client(endpoint.url, cache=1)
+    client = make_client(endpoint.url, cache=2)
     compact, token = new_token()
     assert client.ask(compact, token, PATIENCE) is ACTIVE
     # With no time to ask, whoever asks can only get what is remembered.
     started = time.monotonic()
     while time.monotonic() - started < 2.5:
         assert client.ask(compact, token, 0) is ACTIVE
-    assert 3 <= len(endpoint.asked) <= 4
+    assert len(endpoint.asked) == 2
 
 
 def test_without_a_memory_each_check_asks(
@@ -415,7 +434,7 @@ def test_a_slow_endpoint_behind_tls_is_given_up(
         assert client.ask(*new_token(), PATIENCE) is UNKNOWN
         assert time.monotonic() - started < SHORT + SLACK
         # The connection is cut, so that its thread is free again.
-        wait_until(lambda: not client._waiting, SHORT)
+        wait_until(lambda: not client._waiting, PATIENCE)
 
 
 def test_slow_tls_is_given_up(make_client: MakeClient) -> None:
@@ -568,7 +587,7 @@ def test_neither_token_nor_secret_is_told(
 ) -> None:
     # A server that repeats what it got, in each place that a client might quote.
     def script(connection: socket.socket, _over: threading.Event) -> None:
-        got = connection.recv(65536)
+        got = receive(connection)
         flat = got.replace(b"\r\n", b" ")
         connection.sendall(places.pop().replace(b"WHAT", flat))
 
