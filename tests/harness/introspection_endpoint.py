@@ -80,8 +80,10 @@ def running_introspection_endpoint(port: int = 0) -> Iterator[IntrospectionEndpo
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            # Who asked may have gone meanwhile.
+            with suppress(OSError):
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
             """Says nothing."""
