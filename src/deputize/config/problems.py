@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_FOUND = 60
+MAX_PROBLEMS = 100
+"""Of one file by one check; after so many nothing further is looked for."""
 
 _OTHER_TYPE = re.compile(r"-?[0-9.]*|true|false|null|~")
 

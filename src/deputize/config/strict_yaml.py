@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from deputize.config.problems import ConfigError, Problem
+from deputize.config.problems import MAX_PROBLEMS, ConfigError, Problem
 
 MAX_DEPTH = 32
 
@@ -63,7 +63,8 @@ def parse_documents(octets: bytes, file: str) -> list[Document]:
     """Reads every document of a file; empty ones are left out.
 
     Raises:
-        ConfigError: not UTF-8, not YAML, or anything this module refuses; all problems at once.
+        ConfigError: not UTF-8, not YAML, or anything this module refuses; all problems at once,
+            or the first `MAX_PROBLEMS`.
     """
     problems: list[Problem] = []
     documents: list[Document] = []
@@ -146,6 +147,8 @@ class _Builder:
     def _refuse(self, event: yaml.Event, location: Location, message: str) -> None:
         pointer = format_pointer(location)
         self.problems.append(Problem(self.file, _line(event), pointer, message))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise ConfigError(self.problems)
 
 
 def _line(event: yaml.Event) -> int:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from deputize.config.model import Model
-from deputize.config.problems import ConfigError, Problem, nearest, show_found
+from deputize.config.problems import MAX_PROBLEMS, ConfigError, Problem, nearest, show_found
 from deputize.config.strict_yaml import Document
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -23,9 +23,8 @@ def validate(model: type[ModelT], document: Document) -> ModelT:
     try:
         return model.model_validate(document.value)
     except ValidationError as error:
-        raise ConfigError(
-            [_describe(model, document, details) for details in error.errors(include_url=False)]
-        ) from None
+        found = error.errors(include_url=False)[:MAX_PROBLEMS]
+        raise ConfigError([_describe(model, document, details) for details in found]) from None
 
 
 def _describe(model: type[BaseModel], document: Document, details: ErrorDetails) -> Problem:
