@@ -10,6 +10,7 @@ import math
 from functools import cache
 
 from deputize.config.compiler import compile_config
+from deputize.config.deny_list import parse_deny_list
 from deputize.config.problems import ConfigError
 from deputize.config.references import check_references, known_names
 from deputize.config.schema import DelegationPolicy, ServiceConfig
@@ -18,7 +19,7 @@ from deputize.config.validation import validate
 from deputize.core.bundles import MAX_ENTRIES, BundleError, is_issued_by, parse_bundle
 from deputize.core.jws import JwsError
 from deputize.core.keys import MAX_KEYS, Algorithm, parse_jwk_set, verify_signature
-from deputize.core.spiffe import TrustDomain
+from deputize.core.spiffe import TrustDomain, parse_spiffe_id
 from deputize.core.svid import read_escaped_svid
 from deputize.core.xfcc import XfccError, parse_waypoint_xfcc
 from tests.harness.vector_files import WORLD
@@ -86,6 +87,25 @@ def fuzz_config(octets: bytes) -> None:
             _check_problems(error)
         else:
             compile_config(service.spec, service_document, [(policy, document)])
+
+
+def fuzz_deny_list(octets: bytes) -> None:
+    """A list is read whole or refused; what it revokes can be looked up."""
+    try:
+        revoked = parse_deny_list(octets, "fuzz.yaml")
+    except ConfigError as error:
+        _check_problems(error)
+        return
+    assert all(parse_spiffe_id(agent).text == agent for agent in revoked.agents)
+    for issuer, token in revoked.tokens:
+        assert revoked.why_token_revoked(issuer, token, "alice", NOW)
+    for issuer, subject in revoked.principals:
+        assert revoked.why_token_revoked(issuer, "token", subject, NOW)
+    for issuer in revoked.issuers:
+        assert revoked.why_token_revoked(issuer, "token", "alice", NOW)
+    for issuer, moment in revoked.issuer_cutoffs.items():
+        assert revoked.why_token_revoked(issuer, "token", "alice", moment - 1)
+    assert all(map(math.isfinite, revoked.agent_cutoffs.values()))
 
 
 def _check_problems(error: ConfigError) -> None:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import yaml
 from google.protobuf import json_format
 
 from deputize.core.keys import Algorithm
@@ -29,7 +30,15 @@ from tests.harness.certificates import make_authority, make_bundle
 from tests.harness.check_message import make_check
 from tests.harness.issuer_shapes import SHAPES, token_parts
 from tests.harness.vector_files import WORLD, read_vector, vector_files
-from tests.harness.world import AGENT, NOW, OTHER_AGENT, PROXY, TRUST_DOMAIN, shared_issuer
+from tests.harness.world import (
+    AGENT,
+    ISSUER_URL,
+    NOW,
+    OTHER_AGENT,
+    PROXY,
+    TRUST_DOMAIN,
+    shared_issuer,
+)
 
 _EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 _STATUS: dict[str, Json] = {"status_list": {"idx": 3, "uri": STATUS_URI}}
@@ -115,6 +124,25 @@ def config_seeds() -> Iterator[bytes]:
     for folder in (WORLD, _EXAMPLES):
         for file in sorted(folder.rglob("*.yaml")):
             yield file.read_bytes()
+
+
+def deny_list_seeds() -> Iterator[bytes]:
+    """A list with an entry of each kind, an empty one, and both spellings of a document."""
+    head = {"apiVersion": "deputize.dev/v1alpha1", "kind": "DenyList"}
+    spec = {
+        "agents": [AGENT],
+        "tokens": [{"issuer": ISSUER_URL, "id": "token-1"}],
+        "principals": [{"issuer": ISSUER_URL, "subject": "alice"}],
+        "issuers": ["https://closed.example"],
+        "issuedBefore": [
+            {"issuer": ISSUER_URL, "time": "2027-01-15T08:00:00Z"},
+            {"issuer": ISSUER_URL, "subject": "bob", "time": "2027-01-15T08:00:00.5+02:00"},
+            {"agent": OTHER_AGENT, "time": "0001-01-01T00:00:00+23:59"},
+        ],
+    }
+    for document in ({**head, "spec": spec}, {**head, "spec": {}}):
+        yield json.dumps(document).encode()
+        yield yaml.safe_dump(document).encode()
 
 
 def check_seeds() -> Iterator[bytes]:

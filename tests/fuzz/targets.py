@@ -26,5 +26,6 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "bundle": Target(documents.fuzz_bundle, seeds.bundle_seeds),
         "status-list": Target(signed.fuzz_status_list, seeds.status_list_seeds),
         "config": Target(documents.fuzz_config, seeds.config_seeds),
+        "deny-list": Target(documents.fuzz_deny_list, seeds.deny_list_seeds),
     }
 )
