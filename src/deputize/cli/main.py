@@ -12,6 +12,7 @@ import typer
 
 from deputize.cli.explain import explain
 from deputize.cli.inputs import load_config, refuse_input
+from deputize.cli.offline import deny_list_files, read_deny_lists
 from deputize.cli.token_inspect import token_commands
 from deputize.cli.warn import find_warnings
 from deputize.config.problems import ConfigError
@@ -69,13 +70,15 @@ def serve(
 
 @app.command()
 def validate(config: ConfigOption) -> None:
-    """Check the configuration and all policies, and say everything that is wrong.
+    """Check the configuration, all policies and deny lists, and say everything that is wrong.
 
     Example: `deputize validate --config config.yaml`
     """
     loaded = load_config(config)
+    # One that is not there yet is a warning, as other files are that come from elsewhere.
+    revocations = read_deny_lists(file for file in deny_list_files(loaded) if Path(file).is_file())
     issuers, rules = len(loaded.compiled.issuers), len(loaded.compiled.rules)
-    for warning in find_warnings(loaded):
+    for warning in find_warnings(loaded, revocations):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"valid: rules {rules}, issuers {issuers}, digest {loaded.digest[:12]}")
 

@@ -7,7 +7,8 @@ it is left out, because the service might refuse what is allowed here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,24 +17,47 @@ import typer
 from deputize.cli.inputs import refuse_input
 from deputize.config.deny_list import parse_deny_list
 from deputize.config.loader import Loaded
-from deputize.config.problems import ConfigError
+from deputize.config.problems import ConfigError, Problem
 from deputize.core.bundles import Bundle, BundleError, parse_bundle
 from deputize.core.jws import JwsError
 from deputize.core.keys import KeyRing, freeze_keys, parse_jwk_set
 from deputize.core.revocation import Revocations, merge
 from deputize.core.spiffe import TrustDomain
 from deputize.core.status_list import StatusList, StatusListError, read_status_list
+from deputize.core.trust import TrustedIssuer
 from deputize.server.state import Fetched
 
 ResultT = TypeVar("ResultT")
 
 
 def read_sources(loaded: Loaded, key_files: list[str], now: float) -> Fetched:
-    """Everything that comes from files; `key_files` are `ISSUER=FILE`."""
+    """Everything that comes from files; `key_files` are `ISSUER=FILE`, `now` is in seconds."""
     rings = _read_rings(loaded, key_files)
-    return Fetched(
-        rings, _read_deny_lists(loaded), _read_lists(loaded, rings, now), _bundles(loaded)
-    )
+    for source in loaded.service.deny_lists:
+        _say_left_out("deny list", source.url)
+    revocations = read_deny_lists(deny_list_files(loaded))
+    return Fetched(rings, revocations, _read_status_lists(loaded, rings, now), _bundles(loaded))
+
+
+def deny_list_files(loaded: Loaded) -> list[str]:
+    """The configured deny lists that are files."""
+    return [source.file for source in loaded.service.deny_lists if source.file is not None]
+
+
+def read_deny_lists(files: Iterable[str]) -> Revocations:
+    """The lists put together; ends the command with every problem of all of them."""
+    parts: list[Revocations] = []
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            parts.append(parse_deny_list(Path(file).read_bytes(), file))
+        except ConfigError as error:
+            problems += error.problems
+        except OSError as error:
+            problems.append(Problem(file, 0, "", f"{error.strerror}"))
+    if problems:
+        refuse_input(str(ConfigError(problems)))
+    return merge(parts)
 
 
 def _read_rings(loaded: Loaded, given: list[str]) -> dict[str, KeyRing]:
@@ -46,67 +70,58 @@ def _read_rings(loaded: Loaded, given: list[str]) -> dict[str, KeyRing]:
     rings: dict[str, KeyRing] = {}
     for issuer, source in files.items():
         if source is not None:
-            algorithms = loaded.compiled.issuers[issuer].algorithms
-            keys, left_out = _read(
-                f"keys of {issuer}", source, lambda octets, of=algorithms: parse_jwk_set(octets, of)
-            )
+            parse = partial(parse_jwk_set, allowed=loaded.compiled.issuers[issuer].algorithms)
+            keys, left_out = _read(f"keys of {issuer}", source, parse)
             for line in left_out:
                 typer.echo(f"keys of {issuer}: left out {line}", err=True)
             rings[issuer] = freeze_keys(keys, usable_until=math.inf)
     return rings
 
 
-def _read_deny_lists(loaded: Loaded) -> Revocations:
-    parts: list[Revocations] = []
-    for source in loaded.service.deny_lists:
-        if source.file is None:
-            typer.echo(f"deny list {source.url}: not fetched here", err=True)
-        else:
-            file = source.file
-            parts.append(
-                _read("deny list", file, lambda octets, of=file: parse_deny_list(octets, of))
-            )
-    return merge(parts)
-
-
-def _read_lists(
+def _read_status_lists(
     loaded: Loaded, rings: dict[str, KeyRing], now: float
 ) -> dict[tuple[str, str], StatusList]:
     lists: dict[tuple[str, str], StatusList] = {}
     for entry in loaded.service.issuers:
-        trusted, source = loaded.compiled.issuers[entry.issuer], entry.status_lists
-        for uri, file in (source.files or {} if source else {}).items():
-            ring = rings.get(entry.issuer)
+        source, ring = entry.status_lists, rings.get(entry.issuer)
+        if source is None:
+            continue
+        for prefix in source.uri_prefixes:
+            _say_left_out("status lists", prefix)
+        for uri, file in (source.files or {}).items():
+            # Without keys nothing of this issuer is accepted, so that its lists say nothing.
             if ring is not None:
-
-                def parse(octets: bytes, of: str = uri, by: KeyRing = ring) -> StatusList:
-                    text = octets.decode("ascii", "replace").strip()
-                    skew = trusted.clock_skew
-                    return read_status_list(text, of, by, trusted.algorithms, now, skew)
-
+                trusted = loaded.compiled.issuers[entry.issuer]
+                parse = partial(_parse_status_list, uri=uri, ring=ring, trusted=trusted, now=now)
                 lists[entry.issuer, uri] = _read(f"status list {uri}", file, parse)
     return lists
+
+
+def _parse_status_list(
+    octets: bytes, *, uri: str, ring: KeyRing, trusted: TrustedIssuer, now: float
+) -> StatusList:
+    compact = octets.decode("ascii", "replace").strip()
+    return read_status_list(compact, uri, ring, trusted.algorithms, now, trusted.clock_skew)
 
 
 def _bundles(loaded: Loaded) -> dict[TrustDomain, Bundle]:
     bundles: dict[TrustDomain, Bundle] = {}
     for entry in loaded.service.peer.bundles:
-        domain = TrustDomain(entry.trust_domain)
-        if entry.file is None:
-            typer.echo(f"bundle {entry.url}: not fetched here", err=True)
-        else:
-            bundles[domain] = _read(
-                f"bundle of {domain}",
-                entry.file,
-                lambda octets, of=domain: parse_bundle(octets, of),
-            )
+        _say_left_out("bundle", entry.url)
+        if entry.file is not None:
+            domain = TrustDomain(entry.trust_domain)
+            parse = partial(parse_bundle, trust_domain=domain)
+            bundles[domain] = _read(f"bundle of {domain}", entry.file, parse)
     return bundles
+
+
+def _say_left_out(what: str, url: str | None) -> None:
+    if url is not None:
+        typer.echo(f"{what} {url}: not fetched here", err=True)
 
 
 def _read(what: str, file: str, parse: Callable[[bytes], ResultT]) -> ResultT:
     try:
         return parse(Path(file).read_bytes())
-    except ConfigError as error:
-        refuse_input(str(error))
     except (OSError, JwsError, StatusListError, BundleError) as error:
         refuse_input(f"{what} in {file}: {error}")

@@ -4,25 +4,58 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deputize.config.issuer_schema import Issuer
 from deputize.config.loader import Loaded
-from deputize.config.schema import Issuer, ServiceSpec
+from deputize.config.schema import ServiceSpec
 from deputize.core.jws import JwsError
 from deputize.core.keys import parse_jwk_set
+from deputize.core.revocation import Revocations
+from deputize.core.spiffe import parse_spiffe_id
 
 _LOCAL = ("unix:", "127.", "localhost:", "[::1]:")
 
 
-def find_warnings(loaded: Loaded) -> list[str]:
-    """Files that are not there, keys that are left out, ports open to everyone."""
+def find_warnings(loaded: Loaded, revocations: Revocations) -> list[str]:
+    """Absent files, keys left out, ports open to everyone, deny lists that name strangers."""
     service = loaded.service
     warnings = _ports(service)
     for entry in service.issuers:
         warnings += _keys(entry, loaded)
+    files = _further_files(service)
+    warnings += [f"{file}: no such file" for file in files if file and not Path(file).is_file()]
+    return warnings + _strangers(service, revocations)
+
+
+def _further_files(service: ServiceSpec) -> list[str | None]:
+    """All files but keys, which are read here, and policies, which must be there."""
     tls = service.server.grpc.tls
     files = [tls.certificate_file, tls.private_key_file, tls.client_ca_file] if tls else []
-    files += [entry.keys.ca_file for entry in service.issuers]
-    warnings += [f"{file}: no such file" for file in files if file and not Path(file).is_file()]
-    return warnings
+    files += [service.replay.url_file, service.replay.ca_file]
+    for bundle in service.peer.bundles:
+        files += [bundle.file, bundle.ca_file]
+    for deny_list in service.deny_lists:
+        files += [deny_list.file, deny_list.ca_file]
+    for entry in service.issuers:
+        files.append(entry.keys.ca_file)
+        if entry.status_lists is not None:
+            files += [*(entry.status_lists.files or {}).values(), entry.status_lists.ca_file]
+        if entry.introspection is not None:
+            files += [entry.introspection.client_secret_file, entry.introspection.ca_file]
+    return files
+
+
+def _strangers(service: ServiceSpec, revocations: Revocations) -> list[str]:
+    """Likely a slip of the pen, or a list that other services share."""
+    pairs = (*revocations.tokens, *revocations.principals, *revocations.principal_cutoffs)
+    named = {issuer for issuer, _ in pairs} | revocations.issuers | set(revocations.issuer_cutoffs)
+    issuers = named - {entry.issuer for entry in service.issuers}
+    agents = {*revocations.agents, *revocations.agent_cutoffs}
+    domains = {parse_spiffe_id(text).trust_domain.name for text in agents}
+    domains -= set(service.peer.trust_domains)
+    return [
+        *(f"a deny list names `{issuer}`, no configured issuer" for issuer in sorted(issuers)),
+        *(f"a deny list names `{domain}`, no trust domain of ours" for domain in sorted(domains)),
+    ]
 
 
 def _ports(service: ServiceSpec) -> list[str]:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from deputize.cli.main import app
 from tests.harness.config_files import POLICY, SERVICE, changed, line_of, write_world
+from tests.harness.deny_lists import deny_list
 from tests.harness.issuer import Issuer
 from tests.harness.world import AGENT, ISSUER_URL, NOW, OTHER_AGENT
 
@@ -45,6 +46,71 @@ def test_a_bad_configuration_ends_with_2_and_names_every_place(tmp_path: Path) -
     assert f"{config_file}:{line_of(service, 'HS256')}: spec.issuers[0]" in result.stderr
     policy_file = tmp_path / "policies" / "orders.yaml"
     assert f"{policy_file}:{line_of(policy, '[get]')}: spec.rules[0]" in result.stderr
+
+
+def with_deny_lists(folder: Path, **texts: str) -> Path:
+    """A configuration with these deny lists, and one that is not there."""
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text)
+    files = "".join(f"    - file: {name}.yaml\n" for name in (*texts, "nowhere"))
+    service = changed(SERVICE, "  audit:\n", f"  denyLists:\n{files}  audit:\n")
+    return write_world(folder, service=service, issuer=Issuer(ISSUER_URL))
+
+
+def test_deny_lists_are_checked_all_at_once(tmp_path: Path) -> None:
+    config_file = with_deny_lists(
+        tmp_path, a=deny_list(agents=["research"], tokns=[]), b="", c=deny_list()
+    )
+    result = run("validate", "--config", config_file)
+    assert (result.exit_code, result.stdout) == (2, "")
+    for place in ("a.yaml:1: spec.agents[0]: ", "a.yaml:1: spec.tokns: ", "b.yaml: "):
+        assert f"{tmp_path / place}" in result.stderr
+    assert "c.yaml" not in result.stderr
+
+
+def test_a_deny_list_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
+    result = run("validate", "--config", with_deny_lists(tmp_path, a=deny_list(agents=[AGENT])))
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [f"warning: {tmp_path / 'nowhere.yaml'}: no such file"]
+
+
+def test_strangers_in_a_deny_list_are_warnings(tmp_path: Path) -> None:
+    moment = "2026-01-01T00:00:00Z"
+    text = deny_list(
+        agents=["spiffe://a.example/x", AGENT],
+        tokens=[{"issuer": "https://b.example", "id": "1"}, {"issuer": ISSUER_URL, "id": "1"}],
+        principals=[{"issuer": "https://c.example", "subject": "alice"}],
+        issuers=["https://d.example"],
+        issuedBefore=[
+            {"issuer": "https://e.example", "time": moment},
+            {"issuer": "https://f.example", "subject": "alice", "time": moment},
+            {"agent": "spiffe://g.example/x", "time": moment},
+        ],
+    )
+    result = run("validate", "--config", with_deny_lists(tmp_path, a=text))
+    assert result.exit_code == 0
+    assert result.stderr.count("a deny list names") == 7
+    for letter in "abcdefg":
+        assert f"{letter}.example`" in result.stderr
+
+
+def test_further_files_that_are_not_there_are_warnings(tmp_path: Path) -> None:
+    more = (
+        "      statusLists: {files: {'https://a.example/1': list.jwt}, caFile: list-ca.pem}\n"
+        "      introspection:\n"
+        "        {url: 'https://a.example', clientId: a, clientSecretFile: secret, caFile: i.pem}\n"
+        "  replay: {store: redis, urlFile: redis-url, caFile: redis.pem}\n"
+    )
+    bundles = "    bundles: [{trustDomain: prod.example.org, file: bundle.json}]\n"
+    service = changed(SERVICE, "  policies:", f"{more}  policies:")
+    service = changed(service, "  issuers:", f"{bundles}  issuers:")
+    config_file = write_world(tmp_path, service=service, issuer=Issuer(ISSUER_URL))
+    result = run("validate", "--config", config_file)
+    assert result.exit_code == 0
+    for name in (
+        "list.jwt", "list-ca.pem", "secret", "i.pem", "redis-url", "redis.pem", "bundle.json",
+    ):  # fmt: skip
+        assert f"warning: {tmp_path / name}: no such file\n" in result.stderr
 
 
 def test_a_missing_configuration_ends_with_2(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,20 @@ from typer.testing import CliRunner, Result
 
 from deputize.cli.main import app
 from deputize.core.reasons import Reason
+from tests.harness.certificates import make_authority, make_bundle
 from tests.harness.check_message import make_check
 from tests.harness.config_files import SERVICE, changed, write_world
-from tests.harness.issuer import Issuer
-from tests.harness.world import AGENT, HOST, ISSUER_URL, NOW, OTHER_AGENT, make_svid
+from tests.harness.deny_lists import deny_list
+from tests.harness.issuer import Issuer, encode_base64url
+from tests.harness.world import (
+    AGENT,
+    HOST,
+    ISSUER_URL,
+    NOW,
+    OTHER_AGENT,
+    TRUST_DOMAIN,
+    make_svid,
+)
 
 URL = f"https://{HOST}/v1/orders/7"
 
@@ -29,9 +40,13 @@ class World:
         self.issuer = Issuer(ISSUER_URL)
         self.folder = folder
         self.config_file = write_world(folder, service=service, issuer=self.issuer)
-        self.token = self.issuer.issue(now=NOW)
         self.token_file = folder / "token.txt"
-        self.token_file.write_text(self.token)
+        self.use(self.issuer.issue(now=NOW))
+
+    def use(self, token: str) -> None:
+        """Sends this token from now on."""
+        self.token = token
+        self.token_file.write_text(token)
 
     def explain(self, *arguments: str | Path, stdin: str | None = None) -> Result:
         command = ["explain", "--config", self.config_file, *arguments]
@@ -75,7 +90,7 @@ def test_a_refused_call_ends_with_1_and_shows_how_far_it_came(world: World) -> N
 def test_the_members_are_the_same_for_allow_and_deny(world: World) -> None:
     members = {
         "effect", "reason", "detail", "rule", "questions", "granted_scopes", "needed_scopes",
-        "policy_digest",
+        "obligations", "policy_digest",
     }  # fmt: skip
     assert set(told(world.ask())) == members
     assert set(told(world.ask(peer=""))) == members
@@ -143,6 +158,109 @@ def test_keys_of_an_issuer_without_a_file_can_be_given(tmp_path: Path) -> None:
     assert told(world.ask())["reason"] == Reason.SYSTEM_KEYS_UNAVAILABLE
     keys = f"{ISSUER_URL}={tmp_path / 'jwks.json'}"
     assert told(world.ask("--jwks", keys))["effect"] == "allow"
+
+
+REVOKED = {"tokens": [{"issuer": ISSUER_URL, "id": "token-1"}]}
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        ({}, Reason.POLICY_ALLOWED),
+        (REVOKED, Reason.TOKEN_REVOKED),
+        ({"agents": [AGENT]}, Reason.PEER_SUSPENDED),
+        ({"agents": [OTHER_AGENT]}, Reason.DELEGATION_MEMBER_REFUSED),
+        ({"principals": [{"issuer": ISSUER_URL, "subject": "alice"}]}, Reason.TOKEN_REVOKED),
+        ({"issuedBefore": [{"agent": AGENT, "time": "2100-01-01T00:00:00Z"}]},
+         Reason.TOKEN_REVOKED),
+    ],
+)  # fmt: skip
+def test_what_a_deny_list_names_is_refused(
+    tmp_path: Path, listed: dict[str, object], reason: Reason
+) -> None:
+    lists = "  denyLists: [{file: empty.yaml}, {file: deny.yaml}]\n  audit:"
+    world = World(tmp_path, changed(SERVICE, "  audit:", lists))
+    world.use(
+        world.issuer.issue(now=NOW, subject="alice", chain=[OTHER_AGENT], claims={"jti": "token-1"})
+    )
+    (tmp_path / "empty.yaml").write_text(deny_list())
+    (tmp_path / "deny.yaml").write_text(deny_list(**listed))
+    result = world.ask()
+    assert told(result)["reason"] == reason
+    assert result.exit_code == (0 if reason is Reason.POLICY_ALLOWED else 1)
+
+
+def test_a_deny_list_with_a_mistake_or_none_at_all_ends_with_2(tmp_path: Path) -> None:
+    lists = "  denyLists: [{file: a.yaml}, {file: b.yaml}, {file: c.yaml}]\n  audit:"
+    world = World(tmp_path, changed(SERVICE, "  audit:", lists))
+    (tmp_path / "a.yaml").write_text(deny_list(agents=["research"]))
+    (tmp_path / "b.yaml").write_text(deny_list())
+    result = world.ask()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{tmp_path / 'a.yaml'}:1: spec.agents[0]: " in result.stderr
+    assert f"{tmp_path / 'c.yaml'}: " in result.stderr
+    assert str(tmp_path / "b.yaml") not in result.stderr
+
+
+def test_a_deny_list_at_a_url_is_said_to_be_left_out(tmp_path: Path) -> None:
+    url = "https://lists.example/deny.json"
+    lists = f"  denyLists: [{{url: '{url}'}}]\n  audit:"
+    result = World(tmp_path, changed(SERVICE, "  audit:", lists)).ask()
+    assert told(result)["effect"] == "allow"
+    assert url in result.stderr
+
+
+STATUS_URI = f"{ISSUER_URL}/status/1"
+STATUS_FILES = f"      statusLists: {{files: {{'{STATUS_URI}': status.jwt}}}}\n"
+WITH_STATUS = changed(SERVICE, "  policies:", f"{STATUS_FILES}  policies:")
+
+
+def status_list(issuer: Issuer, octets: bytes) -> str:
+    claims = {
+        "sub": STATUS_URI,
+        "iat": NOW,
+        "status_list": {"bits": 1, "lst": encode_base64url(zlib.compress(octets))},
+    }
+    return issuer.sign({**issuer.header(), "typ": "statuslist+jwt"}, json.dumps(claims).encode())
+
+
+@pytest.mark.parametrize(
+    ("uri", "index", "reason"),
+    [
+        (STATUS_URI, 0, Reason.POLICY_ALLOWED),
+        (STATUS_URI, 1, Reason.TOKEN_REVOKED),
+        (f"{STATUS_URI}0", 0, Reason.SYSTEM_STATUS_UNAVAILABLE),
+    ],
+)
+def test_a_status_list_in_a_file_is_asked(
+    tmp_path: Path, uri: str, index: int, reason: Reason
+) -> None:
+    world = World(tmp_path, WITH_STATUS)
+    (tmp_path / "status.jwt").write_text(status_list(world.issuer, b"\x02") + "\n")
+    reference = {"status_list": {"uri": uri, "idx": index}}
+    world.use(world.issuer.issue(now=NOW, claims={"status": reference}))
+    assert told(world.ask())["reason"] == reason
+
+
+def test_a_status_list_signed_by_another_ends_with_2(tmp_path: Path) -> None:
+    world = World(tmp_path, WITH_STATUS)
+    (tmp_path / "status.jwt").write_text(status_list(Issuer(ISSUER_URL), b"\x00"))
+    assert world.ask().exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("signer", "reason"),
+    [("authority", Reason.POLICY_ALLOWED), ("other", Reason.PEER_SVID_INVALID)],
+)
+def test_a_certificate_is_checked_with_a_bundle_in_a_file(
+    tmp_path: Path, signer: str, reason: Reason
+) -> None:
+    bundles = f"    bundles: [{{trustDomain: {TRUST_DOMAIN}, file: bundle.json}}]\n  issuers:"
+    world = World(tmp_path, changed(SERVICE, "  issuers:", bundles))
+    (tmp_path / "bundle.json").write_bytes(make_bundle(make_authority("authority")))
+    certificate = tmp_path / "svid.pem"
+    certificate.write_text(unquote(make_svid(issuer=make_authority(signer))))
+    assert told(world.ask("--certificate", certificate))["reason"] == reason
 
 
 def test_people_are_told_the_same(world: World) -> None:
