@@ -17,6 +17,7 @@ from scripts.vectors.cast import (
     OPERATOR,
     PARTNER,
     PARTNER_PS256,
+    PARTNER_URL,
     PLANNER,
     RESEARCH,
     issue,
@@ -24,6 +25,8 @@ from scripts.vectors.cast import (
 from scripts.vectors.certificates import certificate
 from scripts.vectors.rows import Request, Row, check, group, with_raw_headers
 from tests.harness.vector_files import Vector
+
+_SAME_NAMES = {"sub": "shop", "iss": PARTNER_URL, "act": {"sub": "shop", "iss": IDP_URL}}
 
 
 def _read(source: str, *rows: Row, now: int = NOW) -> Iterable[Vector]:
@@ -108,6 +111,11 @@ VECTORS = (
             "chain-starts-with-client",
             "an earlier actor that is no SPIFFE ID",
             issue(IDP, RESEARCH, "web-shop"),
+        ),
+        _token(
+            "chain-with-one-name-of-two-issuers",
+            "two earlier actors that only have the same name",
+            issue(act={"sub": RESEARCH, "act": _SAME_NAMES}),
         ),
         _token(
             "act-with-more-members",

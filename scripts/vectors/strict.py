@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from deputize.core.reasons import Reason
-from scripts.vectors.cast import COURIER, IDP, NOW, PARTNER, PLANNER, RESEARCH, issue
+from scripts.vectors.cast import COURIER, IDP, IDP_ES384, NOW, PARTNER, PLANNER, RESEARCH, issue
 from scripts.vectors.certificates import certificate, thumbprint
 from scripts.vectors.rows import Request, Row, check, group
 from scripts.vectors.status import VALID, status
@@ -79,6 +79,15 @@ VECTORS = (
             check(issue(IDP, RESEARCH, PLANNER, cnf={"x5t#S256": thumbprint(_OWN)})),
         ),
         _issued("own-expired", "its time is over", certificate(valid=(NOW - 3600, NOW - 1))),
+    ),
+    *_strict(
+        Reason.TOKEN_ALGORITHM_REFUSED,
+        "RFC 8725 section 3.1; own; `algorithms` of an issuer",
+        (
+            "alg-of-further-key",
+            "a key of the issuer, by an algorithm that is not allowed here",
+            _asked(issuer=IDP_ES384),
+        ),
     ),
     *_strict(
         Reason.TOKEN_WRONG_BINDING,
