@@ -37,6 +37,9 @@ class Use(StrEnum):
 class MemoryReplayStore:
     """Remembers the uses that this process has seen, at most `entries` at a time."""
 
+    problem = ""
+    """It has none: it is here, or nothing is."""
+
     def __init__(self, entries: int) -> None:
         self._entries = entries
         self._until: dict[str, float] = {}
@@ -61,6 +64,9 @@ class MemoryReplayStore:
             self._until[key] = until
             heapq.heappush(self._ends, (until, key))
             return Use.FRESH
+
+    def stop(self) -> None:
+        """Nothing to be done."""
 
     def _forget(self, now: float) -> None:
         """Drops a few of the identifiers whose time is over."""

@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from importlib import metadata
 
 from prometheus_client import (
@@ -45,6 +46,15 @@ _BUCKETS = (
 
 # A second series per counter that only says when it began; start times are known otherwise.
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library leaves it untyped
+
+
+class SourceKind(StrEnum):
+    """What is fetched in the background."""
+
+    KEYS = "keys"
+    BUNDLE = "bundle"
+    DENY_LIST = "deny-list"
+    STATUS_LIST = "status-list"
 
 
 class Telemetry:
@@ -84,16 +94,21 @@ class Telemetry:
             registry=self.registry,
         )
         self._rules = Gauge("deputize_rules", "Rules in use.", registry=self.registry)
-        self._key_age = Gauge(
-            "deputize_key_age_seconds",
-            "Age of the issuer's key set; NaN before the first.",
-            ("issuer",),
+        self._source_age = Gauge(
+            "deputize_source_age_seconds",
+            "Age of what was fetched: key sets, bundles, deny lists; NaN before the first.",
+            ("kind", "name"),
             registry=self.registry,
         )
         self._fetches = Counter(
-            "deputize_key_fetches_total",
-            "Fetches of key sets by issuer and result.",
-            ("issuer", "result"),
+            "deputize_source_fetches_total",
+            "Fetches of key sets, bundles, deny lists and status lists by result.",
+            ("kind", "name", "result"),
+            registry=self.registry,
+        )
+        self._replay_entries = Gauge(
+            "deputize_replay_entries",
+            "Identifiers of tokens and proofs remembered as used, in memory.",
             registry=self.registry,
         )
         self._audit = Counter(
@@ -153,17 +168,23 @@ class Telemetry:
         self._loaded.set(loaded_at)
         self._rules.set(rules)
 
-    def count_key_fetch(self, issuer: str, *, succeeded: bool) -> None:
-        """Counts one fetch of an issuer's keys."""
-        self._fetches.labels(issuer, "fetched" if succeeded else "failed").inc()
+    def fetch_counter(self, kind: SourceKind, name: str) -> Callable[[bool], None]:
+        """Counts the fetches of a source, by whether they succeeded."""
+        succeeded = self._fetches.labels(kind.value, name, "fetched")
+        failed = self._fetches.labels(kind.value, name, "failed")
+        return lambda is_good: (succeeded if is_good else failed).inc()
 
-    def watch_key_age(self, issuer: str, age: Callable[[], float]) -> None:
-        """Reports the age of an issuer's key set whenever metrics are read."""
-        self._key_age.labels(issuer).set_function(age)
+    def watch_age(self, kind: SourceKind, name: str, age: Callable[[], float]) -> None:
+        """Reports the age of a source whenever metrics are read."""
+        self._source_age.labels(kind.value, name).set_function(age)
 
-    def forget_issuer(self, issuer: str) -> None:
-        """Removes the labels of an issuer that is no longer configured."""
-        self._key_age.remove(issuer)
+    def forget_source(self, kind: SourceKind, name: str) -> None:
+        """Reports no age of a source that is no longer configured."""
+        self._source_age.remove(kind.value, name)
+
+    def watch_replay_entries(self, length: Callable[[], float]) -> None:
+        """Reports how much is remembered whenever metrics are read."""
+        self._replay_entries.set_function(length)
 
     def count_audit_written(self, count: int) -> None:
         """Counts events the sink has taken."""

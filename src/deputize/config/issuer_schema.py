@@ -225,8 +225,8 @@ class StatusListSource(Model):
     """Refuse tokens that name no list."""
     ca_file: Text | None = None
     """PEM file with the authorities to trust instead of the system's."""
-    max_lists: Annotated[int, Field(ge=1, le=1000)] = 16
-    """Most lists that are kept."""
+    max_lists: Annotated[int, Field(ge=1, le=64)] = 16
+    """Most lists that are kept, 8 MiB each at the most; the oldest makes room for another."""
     max_age_seconds: Annotated[int, Field(ge=10, le=86400)] = 300
     """Longest time a list is used without being fetched again: how late a revocation may take
     effect."""

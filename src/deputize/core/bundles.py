@@ -18,6 +18,7 @@ Sources: SPIFFE_Trust_Domain_and_Bundle.md sections 3, 4.1 and 4.2; X509-SVID.md
 from __future__ import annotations
 
 import base64
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -58,20 +59,24 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The authorities of one trust domain; `sequence` grows with each change, where it is kept."""
+    """The authorities of one trust domain; good until `usable_until` (seconds since the epoch).
+
+    `sequence` grows with each change, where it is kept.
+    """
 
     trust_domain: TrustDomain
     authorities: tuple[Authority, ...]
     sequence: int | None
+    usable_until: float
 
 
 def empty_bundle(trust_domain: TrustDomain) -> Bundle:
     """A bundle without authorities: no SVID of the trust domain is trusted."""
-    return Bundle(trust_domain, (), None)
+    return Bundle(trust_domain, (), None, -math.inf)
 
 
 def parse_bundle(octets: bytes, trust_domain: TrustDomain) -> Bundle:
-    """Reads a SPIFFE bundle document (a JWK Set) of this trust domain.
+    """Reads a SPIFFE bundle document (a JWK Set) of this trust domain; its end is for the caller.
 
     Raises:
         BundleError: not a bundle, or an entry for X.509-SVIDs that is no signing certificate of
@@ -95,16 +100,16 @@ def parse_bundle(octets: bytes, trust_domain: TrustDomain) -> Bundle:
                 authorities.append(_read_authority(*encoded, trust_domain))
         except (BundleError, JwsError, SvidError) as error:
             raise BundleError(f"key {position}: {error}") from None
-    return Bundle(trust_domain, tuple(authorities), _read_sequence(document))
+    return Bundle(trust_domain, tuple(authorities), _read_sequence(document), math.inf)
 
 
 def is_issued_by(bundle: Bundle, svid: Svid, now: float) -> bool:
-    """True exactly when an authority of the bundle, valid now, signed the certificate itself.
+    """True exactly when an authority of the bundle, both good now, signed the certificate itself.
 
     An intermediate between the two is not looked for: Envoy sends the leaf only, so an
     intermediate that issues leaves must itself stand in the bundle.
     """
-    return any(
+    return now <= bundle.usable_until and any(
         authority.not_before <= now <= authority.not_after and _has_signed(authority, svid)
         for authority in bundle.authorities
     )

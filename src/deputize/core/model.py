@@ -140,10 +140,10 @@ class Confirmation(NamedTuple):
 
 
 class StatusReference(NamedTuple):
-    """Where a token's status stands: an index in a Token Status List."""
+    """Where a token's status stands: the position (`idx`) in a Token Status List."""
 
     uri: str
-    index: int
+    position: int
 
 
 class UseOnce(NamedTuple):

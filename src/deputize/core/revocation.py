@@ -49,9 +49,7 @@ class Revocations:
             or self.agent_cutoffs
         )
 
-    def why_token_revoked(
-        self, issuer: str, token_id: str, subject: str, issued_at: float
-    ) -> str:
+    def why_token_revoked(self, issuer: str, token_id: str, subject: str, issued_at: float) -> str:
         """Why the token is revoked; empty where it is not."""
         if (issuer, token_id) in self.tokens:
             return "the token stands in a deny list"

@@ -37,6 +37,10 @@ class StatusListError(ValueError):
     """A status list, or a reference to one, does not hold; the message says why."""
 
 
+class StatusListKeyError(StatusListError):
+    """No key here fits the list; newer ones might."""
+
+
 @dataclass(frozen=True, slots=True)
 class StatusList:
     """The values of all tokens in one list; good until `usable_until` (seconds since the epoch)."""
@@ -81,10 +85,10 @@ def read_status_list(
     the epoch, `clock_skew` in seconds.
 
     Raises:
-        StatusListError: anything that does not hold.
+        StatusListError: anything that does not hold; StatusListKeyError where a key is missing.
     """
     if not now <= ring.usable_until:
-        raise StatusListError("no fresh key set for the issuer")
+        raise StatusListKeyError("no fresh key set for the issuer")
     try:
         jws = read_unverified_jws(compact, max_bytes=MAX_TOKEN_BYTES)
         if normalize_type(jws.header.token_type) != _TYPE:
@@ -92,7 +96,7 @@ def read_status_list(
         algorithm = parse_algorithm(jws.header.algorithm)
         key = ring.find(jws.header.key_id)
         if key is None or key.algorithm is not algorithm or algorithm not in algorithms:
-            raise StatusListError("signed by no key of the issuer")
+            raise StatusListKeyError("signed by no key of the issuer")
         if not verify_signature(key, jws.signing_input, jws.signature):
             raise StatusListError("the signature does not verify")
         return _read_claims(jws.payload, uri, now, clock_skew)

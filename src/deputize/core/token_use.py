@@ -158,7 +158,7 @@ def _check_status(
             wanted=StatusWanted(trusted.issuer, status.uri),
         )
     try:
-        value = status_at(found, status.index)
+        value = status_at(found, status.position)
     except StatusListError as error:
         raise Denied(Reason.TOKEN_REVOKED, str(error)) from None
     if value != VALID_STATUS:

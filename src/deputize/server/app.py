@@ -16,8 +16,9 @@ from deputize.config.schema import Audit, ServiceSpec
 from deputize.server.check import Checker, Limits
 from deputize.server.grpc_server import GrpcServer
 from deputize.server.http_server import HttpServer, Readiness
-from deputize.server.key_keeper import KeyKeeper
 from deputize.server.reload import Reloader
+from deputize.server.replay import open_replay_store
+from deputize.server.sources import Sources
 from deputize.server.state import State, TokenMemory, allowed_proxies, upstream_rules
 
 AUDIT_CLOSE_SECONDS = 5.0
@@ -44,12 +45,14 @@ class App:
         self._stopping = threading.Event()
         self._state = State(allowed_proxies(service))
         self.telemetry = Telemetry(service.server.transport)
-        self._keys = KeyKeeper(self._state, self.telemetry)
+        self._sources = Sources(self._state, self.telemetry)
+        self._replay_store = open_replay_store(service.replay, self.telemetry)
         self._audit = _open_audit(service.audit, self.telemetry)
         checker = Checker(
             snapshots=self._state,
             fallback=Answers(upstream_rules(service)),
-            keys=self._keys,
+            sources=self._sources,
+            replay_store=self._replay_store,
             tokens=TokenMemory(service.token.cache_entries),
             audit=self._audit,
             metrics=self.telemetry,
@@ -66,7 +69,7 @@ class App:
             first,
             on_loaded=self._use,
             on_failed=lambda: self.telemetry.count_reload(loaded_at=None, rules=0),
-            on_changed=self._keys.poke_files,
+            on_changed=self._sources.poke_files,
         )
 
     def start(self) -> None:
@@ -96,7 +99,8 @@ class App:
         time.sleep(drain.delay_seconds)
         self.grpc.stop(drain.grace_seconds)
         self._reloader.stop()
-        self._keys.stop()
+        self._sources.stop()
+        self._replay_store.stop()
         if not self._audit.close(AUDIT_CLOSE_SECONDS):
             _log.error("%d audit events could not be written", self._audit.length)
         self.http.stop()
@@ -106,24 +110,23 @@ class App:
         waiting: list[str] = []
         warnings = [str(problem) for problem in self._reloader.problems]
         warnings += self._restart_notes
-        active, now = self._state.current, time.time()
-        for issuer, status in self._keys.statuses().items():
-            ring = active.snapshot.key_rings.get(issuer) if active else None
-            if ring is None or not ring.keys or now > ring.usable_until:
-                waiting.append(f"keys of {issuer}: {status.error or 'too old'}")
-            elif status.error:
-                warnings.append(f"keys of {issuer}: {status.error}; the last good set is in use")
+        sources = self._sources.report(time.time())
+        waiting += sources.waiting_for
+        warnings += sources.warnings
+        if self._replay_store.problem:
+            warnings.append(f"replay store: {self._replay_store.problem}")
         if not self._audit.healthy:
             warnings.append("audit log: the sink fails or the queue is full")
         if self._draining.is_set():
             waiting.append("draining")
+        active = self._state.current
         digest = active.snapshot.digest if active else ""
         return Readiness(tuple(waiting), tuple(warnings), digest)
 
     def _use(self, loaded: Loaded) -> None:
         self._restart_notes = tuple(_needs_restart(self._first, loaded.service))
-        self._state.use(loaded)
-        self._keys.use(loaded.service)
+        self._state.use(loaded, self._sources.prepare(loaded))
+        self._sources.use(loaded)
         rules = len(loaded.compiled.rules)
         self.telemetry.count_reload(loaded_at=time.time(), rules=rules)
         _log.info("using configuration %s with %d rules", loaded.digest[:12], rules)
@@ -134,6 +137,7 @@ def _needs_restart(first: ServiceSpec, now: ServiceSpec) -> list[str]:
     fixed = {
         "spec.server": first.server != now.server,
         "spec.audit": first.audit != now.audit,
+        "spec.replay": first.replay != now.replay,
         "spec.token.cacheEntries": first.token.cache_entries != now.token.cache_entries,
     }
     return [

@@ -14,7 +14,7 @@ import math
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deputize.adapters.envoy_request import read_check, unreadable
@@ -29,7 +29,6 @@ from deputize.server.obligations import meet
 from deputize.server.ports import (
     Answers,
     Audit,
-    Introspection,
     Metrics,
     ReplayStore,
     Snapshots,
@@ -72,7 +71,6 @@ class Checker:
         sources: Sources,
         tokens: Tokens,
         replay_store: ReplayStore,
-        introspections: Callable[[], Mapping[str, Introspection]],
         audit: Audit,
         metrics: Metrics,
         limits: Limits,
@@ -83,7 +81,6 @@ class Checker:
         self._sources = sources
         self._tokens = tokens
         self._replay_store = replay_store
-        self._introspections = introspections
         self._audit = audit
         self._metrics = metrics
         self._limits = limits
@@ -181,8 +178,7 @@ class Checker:
         if self._limits.audit_required and not self._audit_is_healthy():
             return decision
         compact = lookups[-1][0]
-        introspections = self._introspections()
-        denial = meet(permit, compact, self._replay_store, introspections, now, deadline)
+        denial = meet(permit, compact, self._replay_store, self._sources, now, deadline)
         return decision if denial is None else overrule(decision, denial)
 
     def _seconds_for(self, proxy: AskingProxy) -> float:

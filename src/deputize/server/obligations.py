@@ -8,14 +8,13 @@ Rules of this file:
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from deputize.adapters.introspection import Activity
 from deputize.adapters.replay_store import Use
 from deputize.core.model import Introspect, UseOnce
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Denial, Permit
-from deputize.server.ports import Introspection, ReplayStore
+from deputize.server.ports import Introspection, ReplayStore, Sources
 
 _UNAVAILABLE = Reason.SYSTEM_STATUS_UNAVAILABLE
 
@@ -24,7 +23,7 @@ def meet(
     permit: Permit,
     compact: str,
     replay_store: ReplayStore,
-    introspections: Mapping[str, Introspection],
+    sources: Sources,
     now: float,
     deadline: float,
 ) -> Denial | None:
@@ -35,7 +34,7 @@ def meet(
     for obligation in permit.obligations:
         timeout = deadline - time.monotonic()
         if isinstance(obligation, Introspect):
-            denial = _introspect(permit, compact, introspections.get(obligation.issuer), timeout)
+            denial = _introspect(permit, compact, sources.introspection(obligation.issuer), timeout)
         else:
             denial = _use(obligation, replay_store, now, timeout)
         if denial is not None:

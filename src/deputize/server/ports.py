@@ -36,11 +36,21 @@ class Snapshots(Protocol):
         """None before the first configuration."""
 
 
+class Introspection(Protocol):
+    """Asks one issuer about its tokens."""
+
+    def ask(self, compact: str, token: VerifiedToken, timeout: float) -> Activity:
+        """Waits at most `timeout` seconds."""
+
+
 class Sources(Protocol):
-    """Fetches documents again."""
+    """Fetches documents again, and knows whom to ask."""
 
     def refetch(self, wanted: Wanted, timeout: float) -> None:
         """Waits at most `timeout` seconds; fetches nothing while cooling down."""
+
+    def introspection(self, issuer: str) -> Introspection | None:
+        """None where the issuer is not to be asked."""
 
 
 class ReplayStore(Protocol):
@@ -48,13 +58,6 @@ class ReplayStore(Protocol):
 
     def consume(self, key: str, until: float, now: float, timeout: float) -> Use:
         """Notes the use of `key`, good until `until`; epoch seconds, and seconds to wait."""
-
-
-class Introspection(Protocol):
-    """Asks one issuer about its tokens."""
-
-    def ask(self, compact: str, token: VerifiedToken, timeout: float) -> Activity:
-        """Waits at most `timeout` seconds."""
 
 
 class Tokens(Protocol):

@@ -62,9 +62,9 @@ class State:
         return self._active
 
     @property
-    def rings(self) -> Mapping[str, KeyRing]:
-        """The key rings by issuer."""
-        return self._fetched.key_rings
+    def fetched(self) -> Fetched:
+        """What was fetched so far."""
+        return self._fetched
 
     def use(self, loaded: Loaded, revocations: Revocations) -> None:
         """Decides under this configuration from now on, and refuses what is revoked."""

@@ -1,0 +1,56 @@
+"""The trust bundles of all trust domains that have one configured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from deputize.adapters.documents import Location
+from deputize.adapters.refresher import Taken
+from deputize.adapters.telemetry import SourceKind, Telemetry
+from deputize.config.schema import TrustBundle
+from deputize.core.bundles import MAX_BUNDLE_BYTES, BundleError, parse_bundle
+from deputize.core.spiffe import TrustDomain
+from deputize.server.keeper import Keeper, SourceSettings
+from deputize.server.state import State
+
+
+class BundleKeeper(Keeper[TrustDomain, SourceSettings]):
+    """Bundles by trust domain, published to the state."""
+
+    kind = SourceKind.BUNDLE
+    media_type = "application/json"
+    max_bytes = MAX_BUNDLE_BYTES
+
+    def __init__(self, state: State, telemetry: Telemetry) -> None:
+        super().__init__(telemetry)
+        self._state = state
+
+    def use_bundles(self, bundles: list[TrustBundle]) -> None:
+        """Keeps exactly these from now on."""
+        self.use({TrustDomain(entry.trust_domain): _settings(entry) for entry in bundles})
+
+    def take(self, name: TrustDomain, settings: SourceSettings, octets: bytes, now: float) -> Taken:
+        """Reads a bundle; one that is older than what is in use is refused."""
+        bundle = parse_bundle(octets, name)
+        before = self._state.fetched.bundles.get(name)
+        if before is not None and (before.sequence or 0) > (bundle.sequence or 0):
+            # SPIFFE_Trust_Domain_and_Bundle.md section 4.1.1: it only ever grows.
+            raise BundleError("`spiffe_sequence` is lower than before")
+        kept = replace(bundle, usable_until=now + settings.stale_after)
+        return Taken(
+            lambda: self._state.publish_bundle(name, kept),
+            problem="" if bundle.authorities else "no authority in it, no peer is trusted",
+        )
+
+    def drop(self, name: TrustDomain) -> None:
+        """Trusts no authority of the domain any more."""
+        self._state.drop_bundle(name)
+
+
+def _settings(entry: TrustBundle) -> SourceSettings:
+    return SourceSettings(
+        location=Location(file=entry.file, url=entry.url, ca_file=entry.ca_file),
+        refresh=float(entry.refresh_seconds),
+        cooldown=float(entry.refresh_seconds),
+        stale_after=float(entry.stale_after_seconds),
+    )

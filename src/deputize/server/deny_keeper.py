@@ -1,0 +1,118 @@
+"""The deny lists, put together to what is revoked.
+
+Rules of this file:
+- A list that was never read, or that is too old, refuses every call: nobody knows what it says.
+- A configuration with a new list comes into use together with the list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from deputize.adapters.documents import Location
+from deputize.adapters.refresher import Taken
+from deputize.adapters.telemetry import SourceKind, Telemetry
+from deputize.config.deny_list import MAX_BYTES, parse_deny_list
+from deputize.config.problems import ConfigError
+from deputize.config.schema import DenyListSource
+from deputize.core.revocation import NOTHING_REVOKED, Revocations, merge
+from deputize.server.keeper import Keeper, SourceSettings
+from deputize.server.state import State
+
+FIRST_SECONDS = 2.0
+"""Time that new lists have to be read before a configuration comes into use without them."""
+
+_NEVER_READ = replace(NOTHING_REVOKED, usable_until=-math.inf)
+
+
+class DenyKeeper(Keeper[Location, SourceSettings]):
+    """Deny lists by where they are, published to the state as one."""
+
+    kind = SourceKind.DENY_LIST
+    media_type = "application/yaml, application/json"
+    max_bytes = MAX_BYTES
+
+    def __init__(self, state: State, telemetry: Telemetry) -> None:
+        super().__init__(telemetry)
+        self._state = state
+        self._lists: dict[Location, tuple[bytes, Revocations]] = {}
+        self._in_use: tuple[Location, ...] = ()
+        self._merging = threading.Lock()
+
+    def prepare(self, sources: list[DenyListSource]) -> Revocations:
+        """What these lists revoke; reads those that are new. What is in use stays as it is."""
+        wanted = _wanted(sources)
+        deadline = time.monotonic() + FIRST_SECONDS
+        for location, settings in wanted.items():
+            self.add(location, settings)
+        for location in wanted:
+            refresher = self.find(location)
+            if refresher is not None:
+                refresher.wait_for_first(max(0.0, deadline - time.monotonic()))
+        return self._merge(wanted)
+
+    def use_lists(self, sources: list[DenyListSource]) -> None:
+        """Refuses what these lists name from now on, and nothing that only others named."""
+        wanted = _wanted(sources)
+        self.use(wanted)
+        with self._merging:
+            self._in_use = tuple(wanted)
+            self._state.publish_revocations(self._merge(wanted))
+
+    def usable_until(self, location: Location) -> float:
+        """How long it is known what the list says, in epoch seconds."""
+        return self._list(location).usable_until
+
+    def take(self, name: Location, settings: SourceSettings, octets: bytes, now: float) -> Taken:
+        """Reads a list, unless it is the one that was read before."""
+        digest = hashlib.sha256(octets).digest()
+        before = self._lists.get(name)
+        if before is not None and before[0] == digest:
+            revocations = before[1]
+        else:
+            try:
+                revocations = parse_deny_list(octets, self.label(name))
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        # The last good list of a file counts until there is another.
+        usable_until = math.inf if name.file else now + settings.stale_after
+        kept = replace(revocations, usable_until=usable_until)
+        return Taken(lambda: self._publish(name, digest, kept))
+
+    def drop(self, name: Location) -> None:
+        """Forgets what it said."""
+        self._lists.pop(name, None)
+
+    def label(self, name: Location) -> str:
+        """The file or URL."""
+        return name.file or name.url or ""
+
+    def _publish(self, location: Location, digest: bytes, revocations: Revocations) -> None:
+        with self._merging:
+            self._lists[location] = (digest, revocations)
+            if location in self._in_use:
+                self._state.publish_revocations(self._merge(self._in_use))
+
+    def _merge(self, locations: Iterable[Location]) -> Revocations:
+        return merge(map(self._list, locations))
+
+    def _list(self, location: Location) -> Revocations:
+        return self._lists.get(location, (b"", _NEVER_READ))[1]
+
+
+def _wanted(sources: list[DenyListSource]) -> dict[Location, SourceSettings]:
+    return {settings.location: settings for settings in map(_settings, sources)}
+
+
+def _settings(entry: DenyListSource) -> SourceSettings:
+    return SourceSettings(
+        location=Location(file=entry.file, url=entry.url, ca_file=entry.ca_file),
+        refresh=float(entry.refresh_seconds),
+        cooldown=float(entry.refresh_seconds),
+        stale_after=float(entry.stale_after_seconds),
+    )
