@@ -12,7 +12,8 @@ from deputize.core import audit_event
 from deputize.core.decide import decide
 from deputize.core.keys import freeze_keys, parse_jwk_set
 from deputize.core.model import AccessRequest
-from deputize.server.state import build_snapshot
+from deputize.core.revocation import NOTHING_REVOKED
+from deputize.server.state import Fetched, build_snapshot
 from scripts.reference import example_token
 from scripts.reference.audit_schema import audit_schema
 from scripts.reference.json_types import Schema
@@ -76,6 +77,7 @@ def _example(root: Path) -> audit_event.AuditEvent:
         defect="",
         is_http=True,
         method="GET",
+        scheme="https",
         host="orders.example",
         path="/v1/orders/17?expand=lines",
         headers={
@@ -86,8 +88,11 @@ def _example(root: Path) -> audit_event.AuditEvent:
         },
         asserted_principal="spiffe://prod.example.org/ns/agents/sa/research",
         certificate="",
+        metadata={},
+        is_internal=False,
         proxies=None,
     )
-    snapshot = build_snapshot(loaded.compiled, loaded.digest, rings, None)
+    fetched = Fetched(rings, NOTHING_REVOKED, {}, {})
+    snapshot = build_snapshot(loaded.compiled, loaded.digest, fetched, None)
     decision = decide(request, snapshot, now, lambda _compact: None)
     return audit_event.build(request, decision, duration_us=412)

@@ -13,8 +13,9 @@ from deputize.core.decide import decide
 from deputize.core.jws import read_unverified_jws
 from deputize.core.keys import Algorithm, freeze_keys, parse_jwk_set, verify_signature
 from deputize.core.model import VerifiedToken
+from deputize.core.revocation import NOTHING_REVOKED
 from deputize.core.verdict import Permit
-from deputize.server.state import build_snapshot
+from deputize.server.state import Fetched, build_snapshot
 from tests.harness.issuer import Issuer
 
 ROUNDS = 15
@@ -56,7 +57,8 @@ def _decisions(
     now = time.time()
     keys, _ = parse_jwk_set(issuer.jwks(), loaded.compiled.issuers[issuer.url].algorithms)
     rings = {issuer.url: freeze_keys(keys, now + 3600)}
-    snapshot = build_snapshot(loaded.compiled, loaded.digest, rings, None)
+    fetched = Fetched(rings, NOTHING_REVOKED, {}, {})
+    snapshot = build_snapshot(loaded.compiled, loaded.digest, fetched, None)
     request = read_check(message, "bench", None)
     memory: dict[str, VerifiedToken] = {}
     first = decide(request, snapshot, now, memory.get)

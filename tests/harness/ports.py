@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from deputize.adapters.envoy_response import Answers, UpstreamRules
+from deputize.adapters.replay_store import MemoryReplayStore
 from deputize.core.audit_event import AuditEvent
 from deputize.core.snapshot import Snapshot
-from deputize.core.verdict import Decision, KeyWanted
+from deputize.core.verdict import Decision, Wanted
 from deputize.server import ports
 from deputize.server.check import AskingProxy, Checker, Limits
 from deputize.server.ports import Active
@@ -35,13 +36,17 @@ class HeldSnapshots:
 
 
 @dataclass(slots=True)
-class CountedKeys:
-    """Finds nothing, and remembers what it was asked for."""
+class CountedSources:
+    """Finds nothing, and remembers what it was asked for; asks whom it is given."""
 
-    asked: list[tuple[KeyWanted, float]] = field(default_factory=list)
+    asked: list[tuple[Wanted, float]] = field(default_factory=list)
+    introspections: dict[str, ports.Introspection] = field(default_factory=dict)
 
-    def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+    def refetch(self, wanted: Wanted, timeout: float) -> None:
         self.asked.append((wanted, timeout))
+
+    def introspection(self, issuer: str) -> ports.Introspection | None:
+        return self.introspections.get(issuer)
 
 
 @dataclass(slots=True)
@@ -73,8 +78,9 @@ class Ports:
 
     snapshots: ports.Snapshots
     fallback: ports.Answers = field(default_factory=lambda: Answers(UPSTREAM))
-    keys: ports.Keys = field(default_factory=CountedKeys)
+    sources: ports.Sources = field(default_factory=CountedSources)
     tokens: ports.Tokens = field(default_factory=lambda: TokenMemory(10))
+    replay_store: ports.ReplayStore = field(default_factory=lambda: MemoryReplayStore(10))
     audit: ports.Audit = field(default_factory=KeptAudit)
     metrics: ports.Metrics = field(default_factory=KeptMetrics)
     limits: Limits = field(default_factory=lambda: Limits(10.0, audit_required=True))
@@ -84,7 +90,8 @@ class Ports:
         return Checker(
             snapshots=self.snapshots,
             fallback=self.fallback,
-            keys=self.keys,
+            sources=self.sources,
+            replay_store=self.replay_store,
             tokens=self.tokens,
             audit=self.audit,
             metrics=self.metrics,

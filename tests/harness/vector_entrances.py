@@ -102,6 +102,9 @@ class NoRefetch:
     def refetch(self, wanted: Wanted, timeout: float) -> None:
         """Does nothing."""
 
+    def introspection(self, issuer: str) -> None:
+        """No issuer is asked."""
+
 
 class Call(Protocol):
     """A gRPC method over bytes."""
@@ -142,7 +145,6 @@ def _running(world: str, transport: Transport) -> Iterator[VectorServer]:
         sources=NoRefetch(),
         tokens=TokenMemory(loaded.service.token.cache_entries),
         replay_store=MemoryReplayStore(loaded.service.replay.entries),
-        introspections=dict,
         audit=audit,
         metrics=Telemetry(transport),
         limits=Limits(_PATIENCE_SECONDS, audit_required=True),

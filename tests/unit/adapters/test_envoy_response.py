@@ -22,7 +22,7 @@ from deputize.adapters.envoy_response import (
 )
 from deputize.adapters.presentation import PRESENTATIONS
 from deputize.core.decide import overrule
-from deputize.core.model import AccessRequest, Actor, RuleRef, Scope, UpstreamFact
+from deputize.core.model import AccessRequest, Actor, Kind, RuleRef, Scope, UpstreamFact
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Decision, Denial, Permit
 from tests.harness.check_message import read_answer
@@ -59,11 +59,11 @@ def permit(
     verdict = decision.verdict
     assert isinstance(verdict, Permit)
     principal = verdict.delegation.principal._replace(subject=subject)
-    actors = tuple(Actor(name, "") for name in chain)
+    actors = tuple(Actor(name, "", Kind.UNKNOWN) for name in chain)
     return decision._replace(
         verdict=replace(
             verdict,
-            token=replace(verdict.token, token_id=token_id, subject=subject),
+            token=replace(verdict.token, token_id=token_id, principal=principal),
             delegation=verdict.delegation._replace(principal=principal, chain=actors),
             grant=verdict.grant._replace(
                 scopes=frozenset(Scope(scope) for scope in scopes),

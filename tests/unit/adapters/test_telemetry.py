@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from deputize.adapters.telemetry import Telemetry
+from deputize.adapters.telemetry import SourceKind, Telemetry
 from deputize.core.decide import refuse
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Denial
@@ -72,21 +72,24 @@ def test_reloads_are_counted_by_result() -> None:
     assert samples(telemetry.registry, "deputize_config_loaded_timestamp_seconds") == {(): 5}
 
 
-def test_an_issuer_that_is_forgotten_has_no_key_age() -> None:
+def test_a_source_that_is_forgotten_has_no_age() -> None:
     telemetry = Telemetry("grpcio")
-    telemetry.watch_key_age("https://a.example", lambda: math.nan)
-    telemetry.watch_key_age("https://b.example", lambda: 5.0)
-    telemetry.forget_issuer("https://a.example")
-    assert samples(telemetry.registry, "deputize_key_age_seconds") == {
-        (("issuer", "https://b.example"),): 5
+    telemetry.watch_age(SourceKind.KEYS, "https://a.example", lambda: math.nan)
+    telemetry.watch_age(SourceKind.KEYS, "https://b.example", lambda: 5.0)
+    telemetry.forget_source(SourceKind.KEYS, "https://a.example")
+    assert samples(telemetry.registry, "deputize_source_age_seconds") == {
+        (("kind", "keys"), ("name", "https://b.example")): 5
     }
 
 
-def test_key_fetches_are_counted_by_issuer_and_result() -> None:
+def test_fetches_are_counted_by_source_and_result() -> None:
     telemetry = Telemetry("grpcio")
-    telemetry.count_key_fetch("https://a.example", succeeded=False)
-    assert samples(telemetry.registry, "deputize_key_fetches_total") == {
-        (("issuer", "https://a.example"), ("result", "failed")): 1
+    count = telemetry.fetch_counter(SourceKind.BUNDLE, "a.example")
+    count(False)  # noqa: FBT003 - a callback has no keywords
+    names = (("kind", "bundle"), ("name", "a.example"))
+    assert samples(telemetry.registry, "deputize_source_fetches_total") == {
+        (*names, ("result", "failed")): 1,
+        (*names, ("result", "fetched")): 0,
     }
 
 
