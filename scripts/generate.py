@@ -33,10 +33,10 @@ Files = Mapping[Path, bytes]
 
 GENERATORS: tuple[Callable[[Path], Files], ...] = (
     stubs.generate,  # from protos/
-    schemas.generate,  # from config/schema.py and core/audit_event.py
+    schemas.generate,  # from config/schema.py, issuer_schema.py, deny_list.py, core/audit_event.py
     example_token.generate,  # from itself
     issuer_profiles.generate,  # from src/deputize/profiles
-    config_keys.generate,  # from config/schema.py and docs/examples/
+    config_keys.generate,  # from the same models of config/ and docs/examples/
     reasons.generate,  # from core/reasons.py and adapters/presentation.py
     audit_event.generate,  # from core/audit_event.py and the example token
     metrics.generate,  # from adapters/telemetry.py

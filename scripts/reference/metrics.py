@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from deputize.adapters.telemetry import Telemetry
+from deputize.adapters.telemetry import SourceKind, Telemetry
 from scripts.reference.markdown import page, table
 
 _SOURCE = "`src/deputize/adapters/telemetry.py`"
@@ -15,20 +15,22 @@ _INTRODUCTION = """\
 `process_*` and `python_gc_*` metrics of the Prometheus client.
 
 No label takes a value from a request: labels are bounded by the reason codes, the loaded rules and
-the configured issuers. The page on [operations](../operations.md#metrics-to-alert-on) says which
+the configured sources. The page on [operations](../operations.md#metrics-to-alert-on) says which
 to alert on."""
 _LABELS = {
     "effect": "`allow`, `deny`",
     "family": "the part of the reason code before the dot",
     "rule": "`<policy>/<rule>` of the determining rule, empty where none did",
     "reason": "the reason code of a refusal",
-    "issuer": "a configured issuer",
+    "kind": ", ".join(f"`{kind.value}`" for kind in SourceKind),
+    "name": "the issuer of a key set or status list, the trust domain of a bundle, the file or URL "
+    "of a deny list",
     "version": "the version of the package",
     "transport": "`grpcio`, `native`",
 }
 _RESULTS = {
     "deputize_config_reloads_total": "`loaded`, `failed`",
-    "deputize_key_fetches_total": "`fetched`, `failed`",
+    "deputize_source_fetches_total": "`fetched`, `failed`",
     "deputize_audit_events_total": "`written`, `dropped`",
 }
 

@@ -109,7 +109,7 @@ def test_example_configuration_serves(examples: Path) -> None:
         assert service.metric("deputize_rules") == 3
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "policies/orders.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "policies/orders.yaml", "deny.yaml"])
 def test_examples_fit_the_schema_they_name(name: str) -> None:
     file = EXAMPLES / name
     first = file.read_text().partition("\n")[0]
