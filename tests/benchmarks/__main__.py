@@ -13,6 +13,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.guards import GuardCost, measure_guards
 from tests.benchmarks.in_process import DecideCost, measure_decide
 from tests.benchmarks.load import Cost, measure
 from tests.benchmarks.scenario import ISSUER, RULE_COUNTS, make_check, make_config, write_world
@@ -39,9 +40,10 @@ def main() -> int:
             (folder / "deputize.yaml").write_text(yaml.safe_dump(config))
         configs = {rules: folder / "deputize.yaml" for rules, folder in folders.items()}
         decided = measure_decide(issuer, message, configs)
+        guards = measure_guards(issuer, folders[RULE_COUNTS[0]])
         served = _serve_all(folders, message)
-    _print_table(decided, served)
-    return _print_promises(decided, served)
+    _print_table(decided, served, guards)
+    return _print_promises(decided, served, guards)
 
 
 def _serve_all(folders: dict[int, Path], message: bytes) -> dict[tuple[str, str, int], Cost]:
@@ -63,7 +65,9 @@ def _serve(transport: str, kind: str, folder: Path, message: bytes) -> Cost:
         return measure(service, message, CHECKS[kind], folder)
 
 
-def _print_table(decided: DecideCost, served: dict[tuple[str, str, int], Cost]) -> None:
+def _print_table(
+    decided: DecideCost, served: dict[tuple[str, str, int], Cost], guards: GuardCost
+) -> None:
     table = Table(title="CPU microseconds per decision", title_justify="left")
     table.add_column("what")
     table.add_column("kind")
@@ -79,11 +83,15 @@ def _print_table(decided: DecideCost, served: dict[tuple[str, str, int], Cost]) 
                 kind,
                 *(f"{cost.cpu_micros:.0f} ({cost.per_second:,.0f}/s)" for cost in cells),
             )
+    table.add_row("check, in process", "hot", f"{guards.plain:.1f}", "", "")
+    table.add_row("with profile, lists, single use", "hot", f"{guards.guarded:.1f}", "", "")
     table.add_row("one ES256 verification", "", f"{decided.es256:.1f}", "", "")
     Console(width=110).print(table)
 
 
-def _print_promises(decided: DecideCost, served: dict[tuple[str, str, int], Cost]) -> int:
+def _print_promises(
+    decided: DecideCost, served: dict[tuple[str, str, int], Cost], guards: GuardCost
+) -> int:
     few, many = RULE_COUNTS[0], RULE_COUNTS[-1]
     worst_share = max(
         served["native", "hot", rules].cpu_micros / served["grpcio", "hot", rules].cpu_micros
@@ -93,6 +101,11 @@ def _print_promises(decided: DecideCost, served: dict[tuple[str, str, int], Cost
         ("hot decide, 10,000 rules : 10 rules", decided.hot[many] / decided.hot[few], 1.1),
         ("hot decide : one ES256 verification", decided.hot[many] / decided.es256, 0.25),
         ("hot check, native : grpcio (worst of the three)", worst_share, 1 / 3),
+        (
+            "hot check with profile, deny list, single use : plain",
+            guards.guarded / guards.plain,
+            1.15,
+        ),
     )
     broken = 0
     for name, ratio, bound in promises:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -61,7 +63,7 @@ def make_config(transport: str, port: int, http_port: int, cache_entries: int) -
     }
 
 
-def make_check(issuer: Issuer) -> bytes:
+def make_check(issuer: Issuer, claims: Mapping[str, object] = MappingProxyType({})) -> bytes:
     """A check as Envoy sends it for an ordinary call: 23 headers, about 2 kB."""
     token = issuer.issue(
         agent=AGENT,
@@ -69,6 +71,7 @@ def make_check(issuer: Issuer) -> bytes:
         scope="orders:read orders:write",
         now=time.time(),
         lifetime=3000,
+        claims=claims,
     )
     check = CheckRequest()
     check.attributes.source.principal = AGENT

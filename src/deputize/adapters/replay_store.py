@@ -56,7 +56,8 @@ class MemoryReplayStore:
             return Use.UNKNOWN
         with self._lock:
             now = self._now = max(self._now, now)
-            self._forget(now)
+            if self._ends and self._ends[0][0] <= now:
+                self._forget(now)
             if self._until.get(key, now) > now:
                 return Use.USED
             if not 0 < until - now <= LONGEST_SECONDS or len(self._until) >= self._entries:

@@ -72,7 +72,7 @@ class Bundle:
 
 def empty_bundle(trust_domain: TrustDomain) -> Bundle:
     """A bundle without authorities: no SVID of the trust domain is trusted."""
-    return Bundle(trust_domain, (), None, -math.inf)
+    return Bundle(trust_domain, (), None, math.inf)
 
 
 def parse_bundle(octets: bytes, trust_domain: TrustDomain) -> Bundle:

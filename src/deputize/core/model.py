@@ -223,16 +223,19 @@ class VerifiedToken:
     """Proof 2: a token whose signature and claims hold.
 
     Times are seconds since the epoch. `token_id` and `client_id` are empty where the issuer's
-    profile lets them be absent. `digest` is the hex SHA-256 of the compact token;
-    `key_thumbprint` names the key that verified it, with `algorithm`, and `trust_digest` the
-    issuer settings it was checked against. `confirmation` is what it is bound to, `status` where
-    its revocation stands; None for nothing. `mandate` is not yet bound to any peer.
+    profile lets them be absent. `use_key` names issuer and `token_id` where uses are kept, empty
+    without the latter; the same token signed anew has the same. `digest` is the hex SHA-256 of
+    the compact token; `key_thumbprint` names the key that verified it, with `algorithm`, and
+    `trust_digest` the issuer settings it was checked against. `confirmation` is what it is bound
+    to, `status` where its revocation stands; None for nothing. `mandate` is not yet bound to any
+    peer.
     """
 
     principal: Principal
     audience: tuple[str, ...]
     client_id: str
     token_id: str
+    use_key: str
     scopes: frozenset[Scope]
     issued_at: float
     not_before: float

@@ -149,6 +149,7 @@ def _read_claims(
             detail = f"claim {format_claim_path(path)} is absent"
             raise Denied(Reason.TOKEN_CLAIM_MISSING, detail)
     client = read_first_text(claims, profile.client)
+    token_id = read_first_text(claims, profile.token_id)
     kind = find_kind(profile.principal_kind, claims, PRINCIPAL_KINDS)
     subject = read_joined(claims, profile.principal)
     attributes = {name: find_claim(claims, path) for name, path in profile.attributes}
@@ -157,7 +158,8 @@ def _read_claims(
         principal=Principal(trusted.issuer, subject, kind, told),
         audience=read_audience(claims),
         client_id=client,
-        token_id=read_first_text(claims, profile.token_id),
+        token_id=token_id,
+        use_key=_use_key(trusted.issuer, token_id),
         scopes=read_scopes(claims, profile.scopes),
         issued_at=read_time(claims, "iat"),
         not_before=read_time(claims, "nbf") if "nbf" in claims else 0.0,
@@ -171,6 +173,13 @@ def _read_claims(
         trust_digest=trusted.digest,
         digest=hashlib.sha256(credential.encode("ascii")).hexdigest(),
     )
+
+
+def _use_key(issuer: str, token_id: str) -> str:
+    if not token_id:
+        return ""
+    name = hashlib.sha256(f"{issuer}\0{token_id}".encode()).hexdigest()
+    return f"token:{name}"
 
 
 def _check_kind(jws: UnverifiedJws, trusted: TrustedIssuer) -> None:

@@ -12,7 +12,6 @@ draft-ietf-oauth-status-list sections 7 and 8.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 
@@ -132,10 +131,9 @@ def find_obligations(
 
 
 def _use_once(token: VerifiedToken, trusted: TrustedIssuer) -> UseOnce:
-    if not token.token_id:
+    if not token.use_key:
         raise Denied(Reason.TOKEN_CLAIM_MISSING, "a token that may be used once has no identifier")
-    name = hashlib.sha256(f"{trusted.issuer}\0{token.token_id}".encode()).hexdigest()
-    return UseOnce(f"token:{name}", token.expires_at + trusted.clock_skew)
+    return UseOnce(token.use_key, token.expires_at + trusted.clock_skew)
 
 
 def _check_status(

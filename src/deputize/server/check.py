@@ -118,8 +118,6 @@ class Checker:
             decision = refuse(decision_id, denial, time.time(), digest)
         if decision.reason is Reason.SYSTEM_INTERNAL:
             _log.error("decision %s: %s", decision_id, decision.verdict)
-        if self._limits.audit_required and not self._audit_is_healthy():
-            decision = _overrule(decision, Reason.SYSTEM_AUDIT_UNAVAILABLE, "the sink fails")
         if time.monotonic() > deadline:
             decision = _overrule(decision, Reason.SYSTEM_DEADLINE, "the time ran out")
         decision, answer = _answer(request, decision, answers)
@@ -162,24 +160,18 @@ class Checker:
             compact, earlier = lookups[-1]
             if token is not earlier:
                 self._tokens.remember(compact, token)
-        return self._meet(decision, lookups, now, deadline)
+        if isinstance(decision.verdict, Permit):
+            unmet = self._settle(decision.verdict, lookups[-1][0], now, deadline)
+            return decision if unmet is None else overrule(decision, unmet)
+        return decision
 
-    def _meet(
-        self,
-        decision: Decision,
-        lookups: list[tuple[str, VerifiedToken | None]],
-        now: float,
-        deadline: float,
-    ) -> Decision:
-        """Refuses a permit whose obligations cannot be met, or that cannot be audited anyway."""
-        permit = decision.verdict
-        if not isinstance(permit, Permit) or not permit.obligations:
-            return decision
+    def _settle(self, permit: Permit, compact: str, now: float, deadline: float) -> Denial | None:
+        """Does what an allow obliges to, unless it could not be audited anyway."""
         if self._limits.audit_required and not self._audit_is_healthy():
-            return decision
-        compact = lookups[-1][0]
-        denial = meet(permit, compact, self._replay_store, self._sources, now, deadline)
-        return decision if denial is None else overrule(decision, denial)
+            return Denial(reason=Reason.SYSTEM_AUDIT_UNAVAILABLE, detail="the sink fails")
+        if not permit.obligations:
+            return None
+        return meet(permit, compact, self._replay_store, self._sources, now, deadline)
 
     def _seconds_for(self, proxy: AskingProxy) -> float:
         if proxy.remaining is None:

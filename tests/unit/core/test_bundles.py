@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -311,3 +312,9 @@ def test_no_document_raises_anything_else(document: bytes) -> None:
     except BundleError:
         return
     assert bundle.authorities == ()
+
+
+def test_a_bundle_that_is_too_old_trusts_nobody() -> None:
+    bundle = replace(parse_bundle(make_bundle(AUTHORITY), PROD), usable_until=NOW)
+    assert is_issued_by(bundle, svid_of(), NOW)
+    assert not is_issued_by(bundle, svid_of(), NOW + 1)

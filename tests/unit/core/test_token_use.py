@@ -358,10 +358,21 @@ def test_what_is_owed_comes_in_order_the_token_itself_last(
 
 
 def test_identifiers_of_two_issuers_are_not_confused() -> None:
-    other = replace(TRUSTED, issuer=OTHER_URL)
+    other, trusted = shared_issuer(url=OTHER_URL), make_trusted_issuer(OTHER_URL)
+    compact = other.issue(now=NOW, claims={"jti": "token-1"})
+    rings = {OTHER_URL: make_key_ring(other)}
+    token = verify(bearer(compact), {OTHER_URL: trusted}, rings, NOW, no_recall)
     (mine,) = find_obligations(TOKEN, TRUSTED, None, GRANT_ONCE)
-    (theirs,) = find_obligations(TOKEN, other, None, GRANT_ONCE)
-    assert mine != theirs
+    (theirs,) = find_obligations(token, trusted, None, GRANT_ONCE)
+    assert isinstance(mine, UseOnce)
+    assert isinstance(theirs, UseOnce)
+    assert mine.key != theirs.key
+
+
+def test_a_token_signed_anew_is_the_same_token() -> None:
+    again = verified(issue())
+    assert again.digest != TOKEN.digest
+    assert find_obligations(again, TRUSTED, None, GRANT_ONCE) == (ONCE,)
 
 
 def test_a_token_without_identifier_cannot_be_used_once() -> None:
