@@ -179,6 +179,15 @@ def test_every_reason_has_its_anchor() -> None:
     assert {reason.value for reason in Reason} <= reference.anchors
 
 
+@by_page
+def test_named_metrics_exist(page: Page) -> None:
+    reference = (ROOT / "docs/reference/metrics.md").read_text()
+    named = re.findall(r"\bdeputize_[a-z_]+[a-z]", page.text)
+    unknown = [name for name in named if f"`{name.removesuffix('_bucket')}`" not in reference]
+    # The changelog tells what they were called before.
+    assert page.name == "CHANGELOG.md" or unknown == []
+
+
 def test_threat_model_names_tests_that_exist() -> None:
     page = next(page for page in PAGES if page.name == "docs/threat-model.md")
     named = re.findall(r"`(tests/[\w/.-]+)`", page.text)

@@ -2,7 +2,7 @@
 
 Rules of this file:
 - Names begin with `deputize_`, carry their unit, and never change.
-- Labels are bounded: by the reason codes, the loaded rules and the configured issuers, never by
+- Labels are bounded: by the reason codes, the loaded rules and the configured sources, never by
   what a request says.
 - Children are looked up once and kept: a label lookup costs more than the count itself.
 """

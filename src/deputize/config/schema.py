@@ -1,4 +1,4 @@
-"""The two kinds of YAML file as models: the only source of their JSON Schemas and references.
+"""Configuration and policy files as models: the only source of their JSON Schemas and references.
 
 Rules of this file:
 - Unknown keys are refused; types are strict (no text for a number).
@@ -158,7 +158,8 @@ class TokenSettings(Model):
     """Where the delegation token is, and what becomes of it."""
 
     header: HeaderName = "authorization"
-    """The one header that carries it: `authorization` (as `Bearer`), or one with the bare token."""
+    """The one header that carries it: `authorization` (as `Bearer` or `DPoP`), or one with the bare
+    token."""
     upstream: Literal["keep", "remove", "forward"] = "remove"
     """Leave it in its header, remove it, or move it to `forwardHeader`."""
     forward_header: HeaderName | None = None

@@ -306,7 +306,7 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.SYSTEM_KEYS_UNAVAILABLE: ReasonInfo(
         "The issuer's keys were never loaded, or the last good copy is too old.",
-        "Check the reachability of the issuer's JWKS; see `deputize_key_age_seconds`.",
+        "Check the reachability of the issuer's JWKS; see `deputize_source_age_seconds`.",
         _OUR_SIDE,
     ),
     Reason.SYSTEM_STATUS_UNAVAILABLE: ReasonInfo(
