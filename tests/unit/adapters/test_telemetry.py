@@ -85,7 +85,7 @@ def test_a_source_that_is_forgotten_has_no_age() -> None:
 def test_fetches_are_counted_by_source_and_result() -> None:
     telemetry = Telemetry("grpcio")
     count = telemetry.fetch_counter(SourceKind.BUNDLE, "a.example")
-    count(False)  # noqa: FBT003 - a callback has no keywords
+    count(False)
     names = (("kind", "bundle"), ("name", "a.example"))
     assert samples(telemetry.registry, "deputize_source_fetches_total") == {
         (*names, ("result", "failed")): 1,
