@@ -19,7 +19,14 @@ from deputize.server.check import AskingProxy, Limits
 from deputize.server.ports import Active
 from tests.harness.check_message import make_check
 from tests.harness.issuer import Issuer
-from tests.harness.ports import UPSTREAM, CountedKeys, HeldSnapshots, KeptAudit, Ports, make_ports
+from tests.harness.ports import (
+    UPSTREAM,
+    CountedSources,
+    HeldSnapshots,
+    KeptAudit,
+    Ports,
+    make_ports,
+)
 from tests.harness.world import ISSUER_URL, NOW, make_key_ring, make_snapshot, shared_issuer
 
 GARBAGE: list[object] = [None, 7, "text", object(), [], {"a": 1}, b"", True]
@@ -131,7 +138,7 @@ def unknown_key_check() -> bytes:
 
 def test_a_missing_key_is_asked_for_once_and_within_the_time() -> None:
     ports = make_ports()
-    keys = ports.keys = CountedKeys()
+    keys = ports.keys = CountedSources()
     refuses(ports, Reason.TOKEN_UNKNOWN_KEY, unknown_key_check())
     ((wanted, timeout),) = keys.asked
     assert wanted == KeyWanted(ISSUER_URL, "k2")

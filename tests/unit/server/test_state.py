@@ -7,6 +7,7 @@ import pytest
 from deputize.config.loader import Loaded, load
 from deputize.core.keys import KeyRing
 from deputize.core.model import VerifiedToken
+from deputize.core.revocation import NOTHING_REVOKED
 from deputize.core.snapshot import Snapshot
 from deputize.server.state import State, TokenMemory
 from tests.harness.config_files import POLICY, changed, write_world
@@ -43,13 +44,13 @@ def test_keys_may_come_before_the_configuration(loaded: Loaded) -> None:
     state = State(None)
     state.publish_ring(ISSUER_URL, ring())
     assert state.current is None
-    state.use(loaded)
+    state.use(loaded, NOTHING_REVOKED)
     assert set(snapshot_of(state).key_rings) == {ISSUER_URL}
 
 
 def test_a_new_ring_makes_a_new_snapshot_and_leaves_the_old_one(loaded: Loaded) -> None:
     state = State(None)
-    state.use(loaded)
+    state.use(loaded, NOTHING_REVOKED)
     before = snapshot_of(state)
     state.publish_ring(ISSUER_URL, ring())
     assert snapshot_of(state) is not before
@@ -59,17 +60,17 @@ def test_a_new_ring_makes_a_new_snapshot_and_leaves_the_old_one(loaded: Loaded) 
 
 def test_a_ring_outlives_a_reload(tmp_path: Path, loaded: Loaded) -> None:
     state = State(None)
-    state.use(loaded)
+    state.use(loaded, NOTHING_REVOKED)
     state.publish_ring(ISSUER_URL, ring())
     policy = changed(POLICY, "[GET]", "[GET, HEAD]")
-    state.use(load(write_world(tmp_path / "next", policy=policy)))
+    state.use(load(write_world(tmp_path / "next", policy=policy)), NOTHING_REVOKED)
     assert set(snapshot_of(state).key_rings) == {ISSUER_URL}
     assert snapshot_of(state).digest != loaded.digest
 
 
 def test_a_dropped_ring_is_trusted_no_longer(loaded: Loaded) -> None:
     state = State(None)
-    state.use(loaded)
+    state.use(loaded, NOTHING_REVOKED)
     state.publish_ring(ISSUER_URL, ring())
     state.drop_ring(ISSUER_URL)
     state.drop_ring("https://never.example")

@@ -6,15 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import pytest
 
-from deputize.adapters import key_sources
-from deputize.adapters.http_fetch import MAX_DOCUMENT_BYTES
-from deputize.adapters.key_sources import IssuerKeys, KeySettings
-from deputize.core.keys import Algorithm, KeyRing
+from deputize.adapters import refresher
+from deputize.adapters.http_fetch import MAX_DOCUMENT_BYTES, FetchError, fetch
+from deputize.adapters.refresher import Refresher, Taken
+from deputize.core.jws import JwsError
+from deputize.core.keys import Algorithm, parse_jwk_set
 from tests.harness.issuer import Issuer
 from tests.harness.jwks_endpoint import running_jwks_endpoint
 from tests.harness.polling import wait_until
@@ -26,7 +26,7 @@ SECONDS = 10
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(key_sources, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(refresher, "RETRY_SECONDS", 0.01)
 
 
 @dataclass(slots=True)
@@ -47,17 +47,27 @@ class Endpoint:
 
 @dataclass(slots=True)
 class Rings:
-    """What was published, newest last."""
+    """What was published, newest last. Each set of keys is good for `seconds`."""
 
-    published: list[KeyRing] = field(default_factory=list)
+    published: list[set[str]] = field(default_factory=list)
+    seconds: float = math.inf
 
-    def publish(self, issuer: str, ring: KeyRing) -> None:
-        assert issuer == ISSUER_URL
-        self.published.append(ring)
+    def take(self, octets: bytes, now: float) -> Taken:
+        assert abs(now - time.time()) < SECONDS
+        try:
+            keys, left_out = parse_jwk_set(octets, tuple(Algorithm))
+        except JwsError as error:
+            raise FetchError(str(error)) from None
+        return Taken(
+            lambda: self.published.append(set(keys)),
+            tuple(left_out),
+            "" if keys else "nothing in it",
+            self.seconds,
+        )
 
     @property
     def key_ids(self) -> set[str]:
-        return set(self.published[-1].keys) if self.published else set()
+        return self.published[-1] if self.published else set()
 
 
 @pytest.fixture
@@ -72,34 +82,30 @@ def rings() -> Rings:
     return Rings()
 
 
-SETTINGS = KeySettings(
-    issuer=ISSUER_URL,
-    algorithms=tuple(Algorithm),
-    file=None,
-    url=None,
-    discovery=False,
-    ca_file=None,
-    refresh=3600.0,
-    cooldown=3600.0,
-    stale_after=86400.0,
-)
-
-
 @contextmanager
 def fetching(
     endpoint: Endpoint, rings: Rings, refresh: float = 3600, cooldown: float = 3600
-) -> Iterator[IssuerKeys]:
+) -> Iterator[Refresher]:
     """The keys of the endpoint, after the first fetch."""
-    with running_jwks_endpoint(endpoint.answer) as url:
-        settings = replace(SETTINGS, url=url, refresh=refresh, cooldown=cooldown)
-        with running(settings, rings) as keys:
-            wait(lambda: keys.status.fetched_at or keys.status.error != "not fetched yet")
-            yield keys
+    with (
+        running_jwks_endpoint(endpoint.answer) as url,
+        running(url, rings, refresh, cooldown) as keys,
+    ):
+        wait(lambda: keys.status.fetched_at or keys.status.error != "not fetched yet")
+        yield keys
 
 
 @contextmanager
-def running(settings: KeySettings, rings: Rings) -> Iterator[IssuerKeys]:
-    keys = IssuerKeys(settings, rings.publish)
+def running(
+    url: str, rings: Rings, refresh: float = 3600, cooldown: float = 3600
+) -> Iterator[Refresher]:
+    keys = Refresher(
+        "keys",
+        read=lambda: fetch(url, None),
+        take=rings.take,
+        refresh=refresh,
+        cooldown=cooldown,
+    )
     keys.start()
     try:
         yield keys
@@ -115,12 +121,13 @@ def wait(check: Callable[[], object]) -> None:
 def test_keys_are_fetched_at_once(endpoint: Endpoint, rings: Rings) -> None:
     with fetching(endpoint, rings) as keys:
         assert rings.key_ids == {"k1"}
-        assert (keys.status.usable, keys.status.error) == (1, "")
+        assert keys.status.error == ""
         assert 0 <= keys.age() < SECONDS
 
 
 def test_before_the_first_fetch_there_is_no_age() -> None:
-    assert math.isnan(IssuerKeys(SETTINGS, lambda _issuer, _ring: None).age())
+    keys = Refresher("keys", read=bytes, take=Rings().take, refresh=60, cooldown=60)
+    assert math.isnan(keys.age())
 
 
 def test_a_new_key_is_seen_at_the_next_refresh(endpoint: Endpoint, rings: Rings) -> None:
@@ -237,7 +244,7 @@ def test_the_last_good_keys_stay_when_fetching_fails(
         keys.refetch(SECONDS)
         wait(lambda: keys.status.error)
         assert rings.key_ids == {"k1"}
-        assert keys.status.usable == 1
+        assert keys.status.fetched_at is not None
 
 
 def test_after_a_failure_fetching_goes_on(endpoint: Endpoint, rings: Rings) -> None:
@@ -249,21 +256,12 @@ def test_after_a_failure_fetching_goes_on(endpoint: Endpoint, rings: Rings) -> N
         wait(lambda: keys.status.error == "")
 
 
-def test_a_ring_is_good_for_the_stale_time_after_its_fetch(
-    endpoint: Endpoint, rings: Rings
-) -> None:
-    before = time.time()
-    with fetching(endpoint, rings):
-        assert before <= rings.published[0].usable_until - SETTINGS.stale_after <= time.time()
-
-
 def test_an_empty_set_revokes_all_keys_and_is_reported(endpoint: Endpoint, rings: Rings) -> None:
     with fetching(endpoint, rings) as keys:
         endpoint.body = b'{"keys": []}'
         keys.refetch(SECONDS)
-        wait(lambda: keys.status.usable == 0)
+        wait(lambda: keys.status.error)
         assert rings.key_ids == set()
-        assert keys.status.error
 
 
 def test_keys_left_out_are_reported(endpoint: Endpoint, rings: Rings) -> None:
@@ -290,7 +288,9 @@ def test_after_stopping_nothing_is_published(endpoint: Endpoint, rings: Rings) -
 def test_a_hanging_source_does_not_delay_another(endpoint: Endpoint, rings: Rings) -> None:
     with ExitStack() as stack:
         url = stack.enter_context(running_server(hang))
-        slow = IssuerKeys(replace(SETTINGS, url=url), rings.publish)
+        slow = Refresher(
+            "slow", read=lambda: fetch(url, None), take=rings.take, refresh=60, cooldown=60
+        )
         slow.start()
         stack.callback(slow.stop)
         stack.enter_context(fetching(endpoint, rings))
@@ -298,57 +298,55 @@ def test_a_hanging_source_does_not_delay_another(endpoint: Endpoint, rings: Ring
         assert slow.status.fetched_at is None
 
 
-def test_keys_are_found_by_discovery() -> None:
-    issuer, published = Issuer(ISSUER_URL), Rings()
-    url = ""
-
-    def both_documents() -> bytes:
-        return json.dumps(
-            {"issuer": url, "jwks_uri": f"{url}/keys", **json.loads(issuer.jwks())}
-        ).encode()
-
-    with running_jwks_endpoint(both_documents) as endpoint_url:
-        url = endpoint_url.removesuffix("/jwks.json")
-        settings = replace(SETTINGS, issuer=url, discovery=True)
-        keys = IssuerKeys(settings, lambda _issuer, ring: published.published.append(ring))
-        keys.start()
-        wait(lambda: published.key_ids == {"k1"})
-        keys.stop()
-        keys._thread.join(SECONDS)
-
-
 def test_a_url_that_may_not_be_fetched_is_reported(rings: Rings) -> None:
-    settings = replace(SETTINGS, url="http://192.0.2.1/jwks.json")
-    with running(settings, rings) as keys:
+    with running("http://192.0.2.1/jwks.json", rings) as keys:
         wait(lambda: keys.status.error not in {"", "not fetched yet"})
         assert rings.published == []
 
 
-def test_a_key_file_is_read_again_when_poked(tmp_path: Path, rings: Rings) -> None:
-    issuer, path = Issuer(ISSUER_URL), tmp_path / "jwks.json"
-    path.write_bytes(issuer.jwks())
-    with running(replace(SETTINGS, file=str(path)), rings) as keys:
-        wait(lambda: rings.key_ids == {"k1"})
-        issuer.rotate("k2")
-        path.write_bytes(issuer.jwks())
-        keys.poke()
-        wait(lambda: rings.key_ids == {"k1", "k2"})
-
-
-@pytest.mark.parametrize("prepare", [lambda _path: None, Path.mkdir], ids=["missing", "folder"])
-def test_a_key_file_that_cannot_be_read_is_reported(
-    tmp_path: Path, rings: Rings, prepare: Callable[[Path], None]
+def test_whoever_waits_for_the_first_fetch_sees_what_it_gave(
+    endpoint: Endpoint, rings: Rings
 ) -> None:
-    path = tmp_path / "jwks.json"
-    prepare(path)
-    with running(replace(SETTINGS, file=str(path)), rings) as keys:
-        wait(lambda: keys.status.error != "not fetched yet")
-        assert rings.published == []
+    with running_jwks_endpoint(endpoint.answer) as url, running(url, rings) as keys:
+        keys.wait_for_first(SECONDS)
+        assert rings.key_ids == {"k1"}
+        # It needs no second one, and neither does one who missed something before it began.
+        keys.wait_for_first(SECONDS)
+        assert endpoint.asked == 1
 
 
-def test_a_huge_key_file_is_refused(tmp_path: Path, rings: Rings) -> None:
-    path = tmp_path / "jwks.json"
-    path.write_bytes(b" " * (MAX_DOCUMENT_BYTES + 1))
-    with running(replace(SETTINGS, file=str(path)), rings) as keys:
-        wait(lambda: keys.status.error != "not fetched yet")
-        assert rings.published == []
+def test_the_wait_for_the_first_fetch_is_bounded(rings: Rings) -> None:
+    with running_server(hang) as url, running(url, rings) as keys:
+        started = time.monotonic()
+        keys.wait_for_first(0.05)
+        assert time.monotonic() - started < SECONDS / 2
+        assert keys.status.fetched_at is None
+
+
+def test_what_is_good_for_a_short_time_is_fetched_before_it_ends(
+    endpoint: Endpoint, rings: Rings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresher, "LEAST_PAUSE_SECONDS", 0.01)
+    rings.seconds = 0.05
+    with fetching(endpoint, rings):
+        wait(lambda: endpoint.asked >= 3)
+
+
+def test_a_fault_of_ours_does_not_end_the_thread(rings: Rings) -> None:
+    bodies = [b"", b""]
+
+    def read() -> bytes:
+        if bodies:
+            bodies.pop()
+            raise RuntimeError("a fault on purpose")
+        return Issuer(ISSUER_URL).jwks()
+
+    counted: list[bool] = []
+    keys = Refresher(
+        "keys", read=read, take=rings.take, refresh=3600, cooldown=60, on_fetch=counted.append
+    )
+    keys.start()
+    wait(lambda: rings.key_ids == {"k1"})
+    keys.stop()
+    keys._thread.join(SECONDS)
+    assert counted == [False, False, True]
