@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import pytest
 
 from deputize.adapters.audit_log import AuditLog
-from deputize.adapters.key_sources import IssuerKeys, KeySettings
-from deputize.core.keys import Algorithm
+from deputize.adapters.http_fetch import fetch
+from deputize.adapters.refresher import Refresher, Taken
 from deputize.core.reasons import Reason
-from deputize.core.verdict import KeyWanted
+from deputize.core.verdict import Wanted
 from deputize.server.check import AskingProxy, Limits
 from tests.harness.check_message import make_check
 from tests.harness.issuer import Issuer
@@ -27,36 +27,32 @@ MUCH_TOO_LONG = 5.0
 
 
 @dataclass(slots=True)
-class KeysOfOne:
+class OneSource:
     """The keys of the only issuer."""
 
-    keys: IssuerKeys
+    keys: Refresher
 
-    def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+    def refetch(self, wanted: Wanted, timeout: float) -> None:
         assert wanted.issuer == ISSUER_URL
         self.keys.refetch(timeout)
 
+    def introspection(self, issuer: str) -> None:
+        """No issuer is asked."""
+
 
 @pytest.fixture
-def hanging_keys() -> Iterator[KeysOfOne]:
+def hanging_keys() -> Iterator[OneSource]:
     """A key source whose server accepts and says nothing."""
     with running_server(hang) as url:
-        keys = IssuerKeys(
-            KeySettings(
-                issuer=ISSUER_URL,
-                algorithms=tuple(Algorithm),
-                file=None,
-                url=url,
-                discovery=False,
-                ca_file=None,
-                refresh=60,
-                cooldown=60,
-                stale_after=60,
-            ),
-            lambda _issuer, _ring: None,
+        keys = Refresher(
+            "keys",
+            read=lambda: fetch(url, None),
+            take=lambda _octets, _now: Taken(lambda: None),
+            refresh=60,
+            cooldown=60,
         )
         keys.start()
-        yield KeysOfOne(keys)
+        yield OneSource(keys)
         keys.stop()
 
 
@@ -66,9 +62,9 @@ def unknown_key_check() -> bytes:
 
 
 @pytest.mark.parametrize("proxy", [AskingProxy(0.3, None), AskingProxy(None, None)])
-def test_a_key_source_that_never_answers(hanging_keys: KeysOfOne, proxy: AskingProxy) -> None:
+def test_a_key_source_that_never_answers(hanging_keys: OneSource, proxy: AskingProxy) -> None:
     ports = make_ports()
-    ports.keys = hanging_keys
+    ports.sources = hanging_keys
     ports.limits = Limits(0.3, audit_required=True)
     started = time.monotonic()
     assert ports.ask(unknown_key_check(), proxy).reason == Reason.TOKEN_UNKNOWN_KEY
@@ -77,10 +73,10 @@ def test_a_key_source_that_never_answers(hanging_keys: KeysOfOne, proxy: AskingP
 
 
 def test_a_key_source_that_never_answers_does_not_touch_known_keys(
-    hanging_keys: KeysOfOne,
+    hanging_keys: OneSource,
 ) -> None:
     ports = make_ports()
-    ports.keys = hanging_keys
+    ports.sources = hanging_keys
     ports.limits = Limits(0.3, audit_required=True)
     ports.ask(unknown_key_check())
     assert ports.ask().allowed

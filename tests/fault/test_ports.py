@@ -14,7 +14,7 @@ from deputize.core.audit_event import AuditEvent
 from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
-from deputize.core.verdict import Decision, KeyWanted, Permit
+from deputize.core.verdict import Decision, KeyWanted, Permit, Wanted
 from deputize.server.check import AskingProxy, Limits
 from deputize.server.ports import Active
 from tests.harness.check_message import make_check
@@ -127,7 +127,7 @@ def test_a_snapshot_of_garbage_is_a_fault_of_ours(garbage: object) -> None:
     refuses(ports, Reason.SYSTEM_INTERNAL)
 
 
-# --- keys
+# --- sources
 
 
 def unknown_key_check() -> bytes:
@@ -138,9 +138,9 @@ def unknown_key_check() -> bytes:
 
 def test_a_missing_key_is_asked_for_once_and_within_the_time() -> None:
     ports = make_ports()
-    keys = ports.keys = CountedSources()
+    sources = ports.sources = CountedSources()
     refuses(ports, Reason.TOKEN_UNKNOWN_KEY, unknown_key_check())
-    ((wanted, timeout),) = keys.asked
+    ((wanted, timeout),) = sources.asked
     assert wanted == KeyWanted(ISSUER_URL, "k2")
     assert 0 < timeout <= 10
 
@@ -149,8 +149,8 @@ def test_a_key_that_is_found_decides_again() -> None:
     issuer = Issuer(ISSUER_URL)
     ports = make_ports(make_snapshot(issuer))
 
-    class FindingKeys:
-        def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+    class FindingSources(CountedSources):
+        def refetch(self, wanted: Wanted, timeout: float) -> None:
             del wanted, timeout
             rings = {ISSUER_URL: make_key_ring(issuer)}
             active = Active(make_snapshot(issuer, key_rings=rings), Answers(UPSTREAM))
@@ -158,21 +158,24 @@ def test_a_key_that_is_found_decides_again() -> None:
             checker._snapshots = ports.snapshots
 
     issuer.rotate("k2")
-    ports.keys = FindingKeys()
+    ports.sources = FindingSources()
     checker = ports.checker()
     octets = make_check(issuer.issue(now=NOW)).SerializeToString()
     checker.check(octets, AskingProxy(None, None))
     assert [event["effect"] for event in ports.events] == ["allow"]
 
 
-class RaisingKeys:
-    def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+class RaisingSources:
+    def refetch(self, wanted: Wanted, timeout: float) -> None:
         fail(wanted, timeout)
+
+    def introspection(self, issuer: str) -> Never:
+        fail(issuer)
 
 
 def test_keys_that_cannot_be_fetched_are_a_fault_of_ours() -> None:
     ports = make_ports()
-    ports.keys = RaisingKeys()
+    ports.sources = RaisingSources()
     refuses(ports, Reason.SYSTEM_INTERNAL, unknown_key_check())
 
 
@@ -180,12 +183,12 @@ def test_after_the_keys_the_configuration_may_be_gone() -> None:
     ports = make_ports()
     held = HeldSnapshots(Active(make_snapshot(shared_issuer()), Answers(UPSTREAM)))
 
-    class TakingKeys:
-        def refetch(self, wanted: KeyWanted, timeout: float) -> None:
+    class TakingSources(CountedSources):
+        def refetch(self, wanted: Wanted, timeout: float) -> None:
             del wanted, timeout
             held.current = None
 
-    ports.snapshots, ports.keys = held, TakingKeys()
+    ports.snapshots, ports.sources = held, TakingSources()
     refuses(ports, Reason.TOKEN_UNKNOWN_KEY, unknown_key_check())
 
 
@@ -395,7 +398,7 @@ def test_with_every_port_failing_there_is_still_a_refusal() -> None:
     ports = Ports(
         RaisingSnapshots(),
         fallback=ScriptedAnswers([RuntimeError()] * 10),
-        keys=RaisingKeys(),
+        sources=RaisingSources(),
         tokens=ScriptedTokens(on_recall=fail),
         audit=ScriptedAudit(on_offer=fail),
         metrics=RaisingMetrics(),

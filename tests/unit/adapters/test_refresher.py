@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from deputize.adapters import refresher
+from deputize.adapters import http_fetch, refresher
 from deputize.adapters.http_fetch import MAX_DOCUMENT_BYTES, FetchError, fetch
 from deputize.adapters.refresher import Refresher, Taken
 from deputize.core.jws import JwsError
@@ -315,7 +315,10 @@ def test_whoever_waits_for_the_first_fetch_sees_what_it_gave(
         assert endpoint.asked == 1
 
 
-def test_the_wait_for_the_first_fetch_is_bounded(rings: Rings) -> None:
+def test_the_wait_for_the_first_fetch_is_bounded(
+    rings: Rings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_fetch, "FETCH_SECONDS", 0.5)
     with running_server(hang) as url, running(url, rings) as keys:
         started = time.monotonic()
         keys.wait_for_first(0.05)
