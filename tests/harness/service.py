@@ -124,7 +124,7 @@ class DeputizeProcess:
             f"the audit event of {decision_id}",
         )
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """The sum of a metric's samples with these labels; 0 where there is none yet."""
         answer = get(f"{self.http_url}/metrics")
         assert answer is not None

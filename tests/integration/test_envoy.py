@@ -9,7 +9,7 @@ from dataclasses import replace
 import grpc
 import pytest
 
-from deputize.core.model import Assurance
+from deputize.core.model import Assurance, PeerSource
 from deputize.core.reasons import Reason
 from tests.demo.cast import AGENTS, HOST
 from tests.demo.play import identity, play
@@ -176,7 +176,11 @@ def test_the_event_says_how_the_peer_was_established(stage: Stage, assurance: As
     assert send(replace(stage, proxy=proxy)).status == 200
     (decision_id,) = stage.upstream.arrivals[-1].header("x-deputize-decision-id")
     event = stage.deputize.audit_event(decision_id)
-    assert event["peer"] == {"spiffe_id": AGENTS["research"], "assurance": assurance}
+    assert event["peer"] == {
+        "spiffe_id": AGENTS["research"],
+        "assurance": assurance,
+        "source": PeerSource.PRINCIPAL,
+    }
 
 
 def test_a_dns_name_that_reads_like_an_identity(stage: Stage) -> None:

@@ -34,7 +34,7 @@ def test_a_rotation_under_load_fails_no_request(tmp_path: Path, transport: str) 
             issuer.rotate("k2")
             load.wait_for_more(50)
         assert set(load.outcomes) == {Reason.POLICY_ALLOWED}
-        fetched = live.process.metric("deputize_key_fetches_total", issuer=ISSUER_URL)
+        fetched = live.process.metric("deputize_source_fetches_total", name=ISSUER_URL)
         assert fetched == 2
 
 
@@ -79,5 +79,5 @@ def test_a_flood_of_unknown_keys_asks_the_issuer_once(tmp_path: Path) -> None:
         with Load(lambda: ask(channel, unknown.check()).reason) as load:
             load.wait_for_more(100)
         assert set(load.outcomes) == {Reason.TOKEN_UNKNOWN_KEY}
-        assert live.process.metric("deputize_key_fetches_total", issuer=ISSUER_URL) == 2
+        assert live.process.metric("deputize_source_fetches_total", name=ISSUER_URL) == 2
         assert live.ask().allowed

@@ -104,7 +104,11 @@ class Refresher:
         """
         with self._lock:
             now = time.monotonic()
-            if now >= self._next_refetch:
+            if self._ended == 0:
+                # The first one is on its way, and uses up no cool-down.
+                self._awaited = 1
+                self._wait_until = self._wait_until or now + timeout
+            elif now >= self._next_refetch:
                 self._next_refetch = now + self._cooldown
                 self._wait_until = now + timeout
                 # A fetch that has begun already may have seen the document from before.

@@ -353,3 +353,21 @@ def test_a_fault_of_ours_does_not_end_the_thread(rings: Rings) -> None:
     keys.stop()
     keys._thread.join(SECONDS)
     assert counted == [False, False, True]
+
+
+def test_whoever_misses_something_before_the_first_fetch_ended_waits_for_it_only(
+    endpoint: Endpoint, rings: Rings
+) -> None:
+    endpoint.open.clear()
+    with running_jwks_endpoint(endpoint.answer) as url, running(url, rings) as keys:
+        wait(lambda: endpoint.asked == 1)
+        waiting = [threading.Thread(target=keys.refetch, args=(SECONDS,)) for _ in range(4)]
+        for thread in waiting:
+            thread.start()
+        endpoint.open.set()
+        for thread in waiting:
+            thread.join()
+        assert rings.key_ids == {"k1"}
+        assert endpoint.asked == 1
+        keys.refetch(SECONDS)
+        assert endpoint.asked == 2
