@@ -7,7 +7,7 @@ path options of Envoy are off, so that paths reach us as the client wrote them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.harness.loopback import HOST
@@ -28,6 +28,8 @@ class ProxyOptions:
     `deputize` are addresses as in the service configuration: `host:port` or `unix:/path`.
     `body_bytes` sends that much of the body along with the question; 0 sends none.
     `deputize_tls` are the proxy's own certificate and the authority of deputize's.
+    `waypoint` lets it name its clients as an Istio waypoint of that SPIFFE ID does, and
+    `peer_metadata` as agentgateway does: the same metadata, by namespace, for every client.
     """
 
     deputize: Sequence[str]
@@ -44,6 +46,8 @@ class ProxyOptions:
     escaped_slashes: str = "KEEP_UNCHANGED"
     health_service: str | None = None
     deputize_tls: tuple[Svid, Path] | None = None
+    waypoint: str | None = None
+    peer_metadata: Mapping[str, Yaml] = field(default_factory=dict)
 
 
 def bootstrap(options: ProxyOptions, access_log: Path) -> Yaml:
@@ -90,11 +94,45 @@ def _connection_manager(options: ProxyOptions, access_log: Path) -> Yaml:
                 }
             ]
         },
+        # So that it is the waypoint alone that replaces what a client sends.
+        forward_client_cert_details="ALWAYS_FORWARD_ONLY" if options.waypoint else "SANITIZE",
         http_filters=[
+            *_naming_filters(options),
             _authorization_filter(options),
             _typed("envoy.filters.http.router", "filters.http.router.v3.Router"),
         ],
     )
+
+
+def _naming_filters(options: ProxyOptions) -> list[Yaml]:
+    """What tells deputize who the client is, besides the connection."""
+    filters: list[Yaml] = []
+    if options.waypoint is not None:
+        # istio pilot/pkg/networking/core/listener_waypoint.go, the annotation
+        # ambient.istio.io/xfcc-include-client-identity.
+        value = f"By={options.waypoint};URI=%DOWNSTREAM_PEER_URI_SAN%"
+        header = {"key": "x-forwarded-client-cert", "value": value}
+        mutation = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+        filters.append(
+            _typed(
+                "envoy.filters.http.header_mutation",
+                "filters.http.header_mutation.v3.HeaderMutation",
+                mutations={"request_mutations": [mutation]},
+            )
+        )
+    if options.peer_metadata:
+        entries = [
+            {"metadata_namespace": namespace, "value": value}
+            for namespace, value in options.peer_metadata.items()
+        ]
+        filters.append(
+            _typed(
+                "envoy.filters.http.set_metadata",
+                "filters.http.set_metadata.v3.Config",
+                metadata=entries,
+            )
+        )
+    return filters
 
 
 def _authorization_filter(options: ProxyOptions) -> Yaml:
@@ -108,6 +146,8 @@ def _authorization_filter(options: ProxyOptions) -> Yaml:
         "include_peer_certificate": options.include_peer_certificate,
         "validate_mutations": options.validate_mutations,
     }
+    if options.peer_metadata:
+        members["metadata_context_namespaces"] = list(options.peer_metadata)
     if options.body_bytes:
         members["with_request_body"] = {"max_request_bytes": options.body_bytes}
     return _typed("envoy.filters.http.ext_authz", "filters.http.ext_authz.v3.ExtAuthz", **members)
