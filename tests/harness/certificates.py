@@ -151,10 +151,10 @@ def bundle_entry(
     return {name: value for name, value in entry.items() if value is not None}
 
 
-def make_bundle(*authorities: Authority) -> bytes:
+def make_bundle(*authorities: Authority, sequence: int = 1) -> bytes:
     """A SPIFFE bundle document with these authorities."""
     entries = [bundle_entry(authority) for authority in authorities]
-    return json.dumps({"spiffe_sequence": 1, "keys": entries}).encode()
+    return json.dumps({"spiffe_sequence": sequence, "keys": entries}).encode()
 
 
 def to_pem(certificate: x509.Certificate) -> bytes:

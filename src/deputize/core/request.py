@@ -106,7 +106,7 @@ def read_credential(request: AccessRequest, rules: RequestRules) -> Credential:
     match = _CREDENTIAL.fullmatch(value)
     if match is None or not match[2]:
         return _NO_CREDENTIAL
-    return Credential(match[2], is_dpop=len(match[1]) == len(PROOF), proof=proof)
+    return Credential(match[2], is_dpop=match[1].lower() == PROOF, proof=proof)
 
 
 def _read_host(host: str) -> str:

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deputize.adapters.telemetry import Telemetry
+from deputize.config.loader import load
+from deputize.core.verdict import KeyWanted, StatusWanted
+from deputize.server.sources import Sources
+from deputize.server.state import State
+from tests.harness.certificates import make_authority, make_bundle
+from tests.harness.config_files import SERVICE, write_world
+from tests.harness.deny_lists import deny_list
+from tests.harness.identity_provider import IdentityProvider, running_identity_provider
+from tests.harness.introspection_endpoint import CLIENT_SECRET
+from tests.harness.issuer import Issuer
+from tests.harness.polling import wait_until
+from tests.harness.world import ISSUER_URL, TRUST_DOMAIN
+
+SECONDS = 10
+URI = "urn:statuses:1"
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that can be fetched, in files of `folder` and at a provider."""
+
+    folder: Path
+    provider: IdentityProvider
+    state: State
+    sources: Sources
+
+    def use(self, change: Callable[[dict[str, Any]], None] = lambda _spec: None) -> None:
+        document = yaml.safe_load(SERVICE)
+        spec = document["spec"]
+        spec["peer"]["bundles"] = [{"trustDomain": TRUST_DOMAIN, "file": "bundle.json"}]
+        spec["denyLists"] = [{"file": "deny.yaml"}]
+        issuer = spec["issuers"][0]
+        issuer["statusLists"] = {**self.provider.status_lists, "files": {URI: "list.jwt"}}
+        issuer["introspection"] = self.provider.introspected("secret")
+        change(spec)
+        loaded = load(write_world(self.folder, service=yaml.safe_dump(document)))
+        self.state.use(loaded, self.sources.prepare(loaded))
+        self.sources.use(loaded)
+
+    def write(self, name: str, text: str | bytes) -> None:
+        (self.folder / name).write_bytes(text.encode() if isinstance(text, str) else text)
+        self.sources.poke_files()
+
+    def write_all(self) -> None:
+        self.provider.statuses.uri = URI
+        for name, text in self.documents().items():
+            self.write(name, text)
+
+    def documents(self) -> Mapping[str, str | bytes]:
+        return {
+            "jwks.json": self.provider.issuer.jwks(),
+            "bundle.json": make_bundle(make_authority()),
+            "deny.yaml": deny_list(),
+            "list.jwt": self.provider.statuses.token(),
+            "secret": CLIENT_SECRET,
+        }
+
+    def waiting_for(self, now: float | None = None) -> list[str]:
+        report = self.sources.report(time.time() if now is None else now)
+        return sorted(line.partition(":")[0].partition(" ")[0] for line in report.waiting_for)
+
+    def warnings(self) -> list[str]:
+        return [line.partition(" ")[0] for line in self.sources.report(time.time()).warnings]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    state = State(None)
+    sources = Sources(state, Telemetry("grpcio"))
+    with running_identity_provider(Issuer(ISSUER_URL)) as provider:
+        yield World(tmp_path, provider, state, sources)
+        sources.stop()
+
+
+def wait(check: Callable[[], object]) -> None:
+    wait_until(lambda: bool(check()), SECONDS)
+
+
+def test_what_is_not_there_keeps_checks_away(world: World) -> None:
+    world.use()
+    assert world.waiting_for() == ["bundle", "deny", "keys"]
+
+
+def test_with_everything_there_nothing_is_wrong(world: World) -> None:
+    world.write_all()
+    world.use()
+    wait(lambda: world.waiting_for() == [])
+    wait(lambda: world.warnings() == [])
+    assert set(world.state.fetched.status_lists) == {(ISSUER_URL, URI)}
+
+
+def test_what_is_too_old_keeps_checks_away(world: World) -> None:
+    world.write_all()
+    world.use()
+    wait(lambda: world.waiting_for() == [])
+    # A deny list in a file is good until there is another.
+    assert world.waiting_for(math.inf) == ["bundle", "keys"]
+
+
+def test_what_breaks_later_is_a_warning(world: World) -> None:
+    world.write_all()
+    world.use()
+    wait(lambda: world.waiting_for() == [])
+    for name in ("jwks.json", "bundle.json", "deny.yaml", "list.jwt"):
+        world.write(name, "broken")
+    wait(lambda: sorted(world.warnings()) == ["bundle", "deny", "keys", "status"])
+    assert world.waiting_for() == []
+
+
+def test_what_is_missing_is_fetched_where_it_belongs(world: World) -> None:
+    world.write_all()
+    world.use()
+    wait(lambda: world.waiting_for() == [])
+    world.provider.issuer.rotate("k2")
+    (world.folder / "jwks.json").write_bytes(world.provider.issuer.jwks())
+    world.sources.refetch(KeyWanted(ISSUER_URL, "k2"), SECONDS)
+    assert "k2" in world.state.fetched.key_rings[ISSUER_URL].keys
+    uri = f"{world.provider.url}/status/1"
+    world.provider.statuses.uri = uri
+    world.sources.refetch(StatusWanted(ISSUER_URL, uri), SECONDS)
+    assert (ISSUER_URL, uri) in world.state.fetched.status_lists
+
+
+def test_an_issuer_is_asked_by_the_same_client_until_its_settings_change(world: World) -> None:
+    world.write_all()
+    world.use()
+    client = world.sources.introspection(ISSUER_URL)
+    assert client is not None
+    assert world.sources.introspection("https://other.example") is None
+    world.use(lambda spec: spec["issuers"][0].update(useOnce=True))
+    assert world.sources.introspection(ISSUER_URL) is client
+    world.use(lambda spec: spec["issuers"][0]["introspection"].update(cacheSeconds=2))
+    assert world.sources.introspection(ISSUER_URL) not in {client, None}
+    world.use(lambda spec: spec["issuers"][0].pop("introspection"))
+    assert world.sources.introspection(ISSUER_URL) is None
