@@ -93,3 +93,10 @@ def changed(text: str, old: str, new: str) -> str:
 def line_of(text: str, piece: str) -> int:
     """The line on which the piece first stands, counted from 1."""
     return text[: text.index(piece)].count("\n") + 1
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Puts the text there in one step: no reader finds half of it."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(text)
+    draft.replace(file)

@@ -1,11 +1,12 @@
 """An identity provider, all in memory: it issues tokens, rotates keys, and revokes.
 
-It publishes its keys and status list, says of each token whether it is active, and keeps a deny
-list, everything on loopback.
+It publishes its keys, where they are (OpenID Connect Discovery section 4) and its status list, says
+of each token whether it is active, and keeps a deny list, everything on loopback.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,13 +26,15 @@ from tests.harness.loopback import HOST, http_server
 from tests.harness.status_lists import PublishedStatuses
 
 KEYS, STATUSES, DENIED = "/jwks.json", "/status/1", "/deny.json"
+DISCOVERY = "/.well-known/openid-configuration"
 
 
 @dataclass(slots=True)
 class IdentityProvider:
     """Its documents are below `url`; `asked` counts how often each was fetched.
 
-    `denied` is the `spec` of its deny list. While `is_down` it answers 503.
+    `denied` is the `spec` of its deny list. While `is_down` it answers 503, but goes on saying
+    whether tokens are active.
     """
 
     issuer: Issuer
@@ -65,11 +68,20 @@ class IdentityProvider:
     def document(self, path: str) -> bytes | None:
         """What it publishes there."""
         documents: dict[str, Callable[[], bytes]] = {
+            DISCOVERY: self._metadata,
             KEYS: self.issuer.jwks,
             STATUSES: self.statuses.token,
             DENIED: lambda: deny_list(**self.denied).encode(),
         }
         return documents[path]() if path in documents else None
+
+    def _metadata(self) -> bytes:
+        members = {
+            "issuer": self.issuer.url,
+            "jwks_uri": f"{self.url}{KEYS}",
+            "introspection_endpoint": self.introspection.url,
+        }
+        return json.dumps(members).encode()
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Any, Self
 
 import grpc
+import yaml
 
 from tests.harness.check_message import Verdict, make_check
-from tests.harness.config_files import write_world
+from tests.harness.config_files import replace_file, write_world
 from tests.harness.grpc_client import ask, open_channel
 from tests.harness.issuer import Issuer
 from tests.harness.loopback import HOST, free_port, get
@@ -59,6 +60,12 @@ class Live:
         assert answer is not None
         body: dict[str, Any] = answer.json()
         return body
+
+    def change_config(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Lets `change` edit the `spec` of the configuration file."""
+        document: dict[str, Any] = yaml.safe_load(self.process.config_file.read_text())
+        change(document["spec"])
+        replace_file(self.process.config_file, yaml.safe_dump(document))
 
     def wait_for_reason(self, reason: str, *, method: str = "GET") -> None:
         """Asks until the answer has this reason."""

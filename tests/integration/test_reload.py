@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from deputize.core.reasons import Reason
-from tests.harness.config_files import POLICY, changed, line_of
+from tests.harness.config_files import POLICY, changed, line_of, replace_file
 from tests.harness.grpc_client import ask, open_channel
 from tests.harness.issuer import Issuer
 from tests.harness.live import Live, Load, running_live
@@ -39,9 +38,7 @@ BROKEN = changed(POLICY, "[GET]", "[get]")
 
 
 def by_rename(live: Live, text: str) -> None:
-    draft = live.policy_file.with_suffix(".draft")
-    draft.write_text(text)
-    draft.replace(live.policy_file)
+    replace_file(live.policy_file, text)
 
 
 def in_place(live: Live, text: str) -> None:
@@ -134,22 +131,14 @@ def test_a_forbid_holds_while_its_file_is_rewritten_again_and_again(live: Live) 
     live.wait_for_reason(Reason.POLICY_ALLOWED)
 
 
-def rewrite_config(live: Live, change: Callable[[dict[str, Any]], None]) -> None:
-    document: dict[str, Any] = yaml.safe_load(live.process.config_file.read_text())
-    change(document["spec"])
-    draft = live.process.config_file.with_suffix(".draft")
-    draft.write_text(yaml.safe_dump(document))
-    draft.replace(live.process.config_file)
-
-
 def test_a_setting_that_needs_a_restart_is_named(live: Live) -> None:
     before = live.process.policy_digest
-    rewrite_config(live, lambda spec: spec["server"]["grpc"].update(threads=7))
+    live.change_config(lambda spec: spec["server"]["grpc"].update(threads=7))
     wait_until(lambda: warnings(live), SECONDS)
     assert "spec.server" in warnings(live)[0]
     assert live.process.policy_digest != before
     assert live.ask().allowed
-    rewrite_config(live, lambda spec: spec["server"]["grpc"].pop("threads"))
+    live.change_config(lambda spec: spec["server"]["grpc"].pop("threads"))
     wait_until(lambda: warnings(live) == [], SECONDS)
 
 
@@ -157,9 +146,9 @@ def test_a_header_setting_takes_effect_with_the_policies(live: Live) -> None:
     def prefixes() -> set[str]:
         return {name.rpartition("agent")[0] for name in live.ask().upstream_headers}
 
-    rewrite_config(live, lambda spec: spec.update(upstream={"headerPrefix": "x-other-"}))
+    live.change_config(lambda spec: spec.update(upstream={"headerPrefix": "x-other-"}))
     wait_until(lambda: "x-other-" in prefixes(), SECONDS)
-    rewrite_config(live, lambda spec: spec.pop("upstream"))
+    live.change_config(lambda spec: spec.pop("upstream"))
     wait_until(lambda: "x-deputize-" in prefixes(), SECONDS)
 
 
@@ -168,7 +157,7 @@ def test_the_keys_of_a_source_that_is_gone_are_trusted_no_longer(tmp_path: Path)
     (tmp_path / "new.json").write_bytes(successor.jwks())
     with running_live(tmp_path) as live:
         assert live.ask().allowed
-        rewrite_config(live, lambda spec: spec["issuers"][0].update(keys={"file": "new.json"}))
+        live.change_config(lambda spec: spec["issuers"][0].update(keys={"file": "new.json"}))
         live.wait_for_reason(Reason.TOKEN_UNKNOWN_KEY)
         as_successor = Live(live.folder, successor, live.process)
         assert as_successor.ask().allowed
@@ -183,7 +172,7 @@ def test_an_issuer_that_is_gone_is_unknown(tmp_path: Path) -> None:
         by_rename(live, POLICY.replace(ISSUER_URL, "https://other.example"))
         wait_until(lambda: warnings(live), SECONDS)
         assert live.ask().allowed
-        rewrite_config(live, replace_issuer)
+        live.change_config(replace_issuer)
         live.wait_for_reason(Reason.TOKEN_UNKNOWN_ISSUER)
 
 
