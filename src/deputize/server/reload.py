@@ -79,6 +79,7 @@ class Reloader:
                 break
             # They changed while they were read, so what was read may never have been there.
             signature = self._settled_signature()
+            self._on_changed()
             result = self._load()
         if isinstance(result, ConfigError):
             self._fail(result.problems)

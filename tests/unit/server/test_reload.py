@@ -171,6 +171,24 @@ def test_files_that_change_while_they_are_read_are_read_again(
     assert len(watching.loaded) == 2
 
 
+def test_a_key_file_that_changes_while_the_others_are_read_is_passed_on(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, looks = watching.folder / "jwks.json", watching.looks
+    changes = [Issuer(ISSUER_URL, key_id="k3").jwks()]
+
+    def load_while_it_changes(config_file: Path) -> Loaded:
+        # Whoever was told of the first change has read the file by now.
+        if changes:
+            keys.write_bytes(changes.pop())
+        return load(config_file)
+
+    monkeypatch.setattr(reload, "load", load_while_it_changes)
+    keys.write_bytes(Issuer(ISSUER_URL, key_id="k2").jwks())
+    watching.reloader.look()
+    assert watching.looks == looks + 2
+
+
 @pytest.fixture
 def started(watching: Watching) -> Iterator[Watching]:
     watching.reloader.start()
