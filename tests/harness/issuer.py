@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import threading
 from collections.abc import Collection, Mapping, Sequence
 
 from cryptography.hazmat.primitives import hashes
@@ -26,7 +27,10 @@ _CURVES: Mapping[str, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
 
 
 class Issuer:
-    """Issues tokens with its current key and publishes all keys that are not withdrawn."""
+    """Issues tokens with its current key and publishes all keys that are not withdrawn.
+
+    Threads may ask it for tokens while its keys change.
+    """
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class Issuer:
         self.private_key = private_key or generate_key(algorithm)
         self._published: dict[str, PublicJwk] = {}
         self._numbers = itertools.count(1)
+        self._changing = threading.Lock()
         self._publish()
 
     def issue(
@@ -74,10 +79,11 @@ class Issuer:
             "act": nest_actors(agent, *chain),
             **claims,
         }
-        return self.sign(
-            _without(omit, {**self.header(), **header}),
-            json.dumps(_without(omit, payload)).encode(),
-        )
+        with self._changing:
+            return self.sign(
+                _without(omit, {**self.header(), **header}),
+                json.dumps(_without(omit, payload)).encode(),
+            )
 
     def header(self) -> dict[str, object]:
         """The header of its tokens."""
@@ -95,17 +101,20 @@ class Issuer:
 
     def jwks(self) -> bytes:
         """The JWK Set it publishes."""
-        return json.dumps({"keys": list(self._published.values())}).encode()
+        with self._changing:
+            return json.dumps({"keys": list(self._published.values())}).encode()
 
     def rotate(self, key_id: str) -> None:
         """Signs with a new key from now on; earlier keys stay published."""
-        self.key_id = key_id
-        self.private_key = generate_key(self.algorithm)
-        self._publish()
+        with self._changing:
+            self.key_id = key_id
+            self.private_key = generate_key(self.algorithm)
+            self._publish()
 
     def withdraw(self, key_id: str) -> None:
         """Publishes this key no longer."""
-        del self._published[key_id]
+        with self._changing:
+            del self._published[key_id]
 
     def _publish(self) -> None:
         self._published[self.key_id] = {
