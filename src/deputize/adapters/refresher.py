@@ -91,10 +91,11 @@ class Refresher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread at its next pause; nothing is published after this."""
+        """Ends the thread at its next pause; nothing is published, nobody waits after this."""
         with self._lock:
             self._stopping.set()
             self._wake.set()
+            self._lock.notify_all()
 
     def refetch(self, timeout: float) -> None:
         """Fetches again unless cooling down, and waits for it at most `timeout` seconds.
@@ -114,13 +115,12 @@ class Refresher:
                 # A fetch that has begun already may have seen the document from before.
                 self._awaited = self._begun + 1
                 self._wake.set()
-            left = min(timeout, self._wait_until - now)
-            self._lock.wait_for(lambda: self._ended >= self._awaited, left)
+            self._await(self._awaited, min(timeout, self._wait_until - now))
 
     def wait_for_first(self, timeout: float) -> None:
         """Waits at most `timeout` seconds for the first fetch to end."""
         with self._lock:
-            self._lock.wait_for(lambda: self._ended > 0, timeout)
+            self._await(1, timeout)
 
     def poke(self) -> None:
         """Fetches soon: the file may have changed."""
@@ -130,6 +130,9 @@ class Refresher:
         """Seconds since the last good fetch; NaN before the first."""
         fetched_at = self.status.fetched_at
         return math.nan if fetched_at is None else max(0.0, time.time() - fetched_at)
+
+    def _await(self, fetch: int, timeout: float) -> None:
+        self._lock.wait_for(lambda: self._ended >= fetch or self._stopping.is_set(), timeout)
 
     def _run(self) -> None:
         failures = 0
@@ -161,6 +164,9 @@ class Refresher:
             octets = self._read()
             now = time.time()
             taken = self._take(octets, now)
+            with self._lock:
+                if not self._stopping.is_set():
+                    taken.publish()
         except FetchError as error:
             self._failed(str(error))
             return False
@@ -168,9 +174,6 @@ class Refresher:
             _log.exception("%s", self.name)
             self._failed(type(error).__name__)
             return False
-        with self._lock:
-            if not self._stopping.is_set():
-                taken.publish()
         if taken.left_out != self.status.left_out:
             for line in taken.left_out:
                 _log.warning("%s: left out %s", self.name, line)

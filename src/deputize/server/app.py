@@ -125,7 +125,6 @@ class App:
 
     def _use(self, loaded: Loaded) -> None:
         self._restart_notes = tuple(_needs_restart(self._first, loaded.service))
-        self._state.use(loaded, self._sources.prepare(loaded))
         self._sources.use(loaded)
         rules = len(loaded.compiled.rules)
         self.telemetry.count_reload(loaded_at=time.time(), rules=rules)

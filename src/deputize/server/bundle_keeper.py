@@ -25,10 +25,6 @@ class BundleKeeper(Keeper[TrustDomain, SourceSettings]):
         super().__init__(telemetry)
         self._state = state
 
-    def use_bundles(self, bundles: list[TrustBundle]) -> None:
-        """Keeps exactly these from now on."""
-        self.use({TrustDomain(entry.trust_domain): _settings(entry) for entry in bundles})
-
     def take(self, name: TrustDomain, settings: SourceSettings, octets: bytes, now: float) -> Taken:
         """Reads a bundle; one that is older than what is in use is refused."""
         bundle = parse_bundle(octets, name)
@@ -45,6 +41,11 @@ class BundleKeeper(Keeper[TrustDomain, SourceSettings]):
     def drop(self, name: TrustDomain) -> None:
         """Trusts no authority of the domain any more."""
         self._state.drop_bundle(name)
+
+
+def wanted_bundles(bundles: list[TrustBundle]) -> dict[TrustDomain, SourceSettings]:
+    """How these bundles are kept."""
+    return {TrustDomain(entry.trust_domain): _settings(entry) for entry in bundles}
 
 
 def _settings(entry: TrustBundle) -> SourceSettings:

@@ -11,11 +11,11 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from deputize.adapters.documents import Location
-from deputize.adapters.refresher import Taken
+from deputize.adapters.refresher import SourceStatus, Taken
 from deputize.adapters.telemetry import SourceKind, Telemetry
 from deputize.config.deny_list import MAX_BYTES, parse_deny_list
 from deputize.config.problems import ConfigError
@@ -44,25 +44,28 @@ class DenyKeeper(Keeper[Location, SourceSettings]):
         self._in_use: tuple[Location, ...] = ()
         self._merging = threading.Lock()
 
-    def prepare(self, sources: list[DenyListSource]) -> Revocations:
-        """What these lists revoke; reads those that are new. What is in use stays as it is."""
-        wanted = _wanted(sources)
-        deadline = time.monotonic() + FIRST_SECONDS
-        for location, settings in wanted.items():
-            self.add(location, settings)
-        for location in wanted:
-            refresher = self.find(location)
-            if refresher is not None:
-                refresher.wait_for_first(max(0.0, deadline - time.monotonic()))
-        return self._merge(wanted)
+    def use_lists(
+        self, sources: list[DenyListSource], adopt: Callable[[Revocations], None]
+    ) -> None:
+        """Refuses what these lists name from now on, and nothing that only others named.
 
-    def use_lists(self, sources: list[DenyListSource]) -> None:
-        """Refuses what these lists name from now on, and nothing that only others named."""
+        Those that are new are read first. `adopt` brings into use what they revoke; no list that
+        is read meanwhile comes in between.
+        """
         wanted = _wanted(sources)
-        self.use(wanted)
+        self._read_first(wanted)
         with self._merging:
+            adopt(self._merge(wanted))
             self._in_use = tuple(wanted)
-            self._state.publish_revocations(self._merge(wanted))
+        self.use(wanted)
+
+    def statuses(self) -> dict[Location, SourceStatus]:
+        """How it stands with each that is in use, not with one that is to be."""
+        return {
+            location: status
+            for location, status in super().statuses().items()
+            if location in self._in_use
+        }
 
     def usable_until(self, location: Location) -> float:
         """How long it is known what the list says, in epoch seconds."""
@@ -91,6 +94,15 @@ class DenyKeeper(Keeper[Location, SourceSettings]):
     def label(self, name: Location) -> str:
         """The file or URL."""
         return name.file or name.url or ""
+
+    def _read_first(self, wanted: Mapping[Location, SourceSettings]) -> None:
+        deadline = time.monotonic() + FIRST_SECONDS
+        for location, settings in wanted.items():
+            self.add(location, settings)
+        for location in wanted:
+            refresher = self.find(location)
+            if refresher is not None:
+                refresher.wait_for_first(max(0.0, deadline - time.monotonic()))
 
     def _publish(self, location: Location, digest: bytes, revocations: Revocations) -> None:
         with self._merging:

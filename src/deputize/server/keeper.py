@@ -63,16 +63,14 @@ class Keeper(ABC, Generic[NameT, SettingsT]):
     def use(self, wanted: Mapping[NameT, SettingsT]) -> None:
         """Keeps exactly these from now on; one whose settings are the same goes on undisturbed."""
         with self._lock:
-            for name, (settings, _refresher) in list(self._kept.items()):
-                given = wanted.get(name)
-                if given != settings:
-                    self._stop(name)
-                    if given is None or given.location != settings.location:
-                        self.drop(name)
-                    if given is None:
-                        self._unwatch(name)
+            self._retire(wanted)
             for name, settings in wanted.items():
                 self._start(name, settings)
+
+    def retire(self, wanted: Mapping[NameT, SettingsT]) -> None:
+        """Ends what is not among these, and drops what came from elsewhere; starts nothing."""
+        with self._lock:
+            self._retire(wanted)
 
     def add(self, name: NameT, settings: SettingsT) -> None:
         """Keeps this one too."""
@@ -113,6 +111,16 @@ class Keeper(ABC, Generic[NameT, SettingsT]):
             for _settings, refresher in self._kept.values():
                 refresher.stop()
 
+    def _retire(self, wanted: Mapping[NameT, SettingsT]) -> None:
+        for name, (settings, _refresher) in list(self._kept.items()):
+            given = wanted.get(name)
+            if given != settings:
+                self._stop(name)
+                if given is None or given.location != settings.location:
+                    self.drop(name)
+                if given is None:
+                    self._unwatch(name)
+
     def _start(self, name: NameT, settings: SettingsT) -> None:
         if name in self._kept:
             return
@@ -136,15 +144,19 @@ class Keeper(ABC, Generic[NameT, SettingsT]):
             cooldown=settings.cooldown,
             on_fetch=self._telemetry.fetch_counter(self.kind, label),
         )
+        # First: one without a thread must not be taken for one that is kept.
+        refresher.start()
         self._watch(name, refresher)
         self._kept[name] = (settings, refresher)
-        refresher.start()
 
     def _watch(self, name: NameT, refresher: Refresher) -> None:
         self._telemetry.watch_age(self.kind, self.label(name), refresher.age)
 
     def _unwatch(self, name: NameT) -> None:
-        self._telemetry.forget_source(self.kind, self.label(name))
+        label = self.label(name)
+        # One that is kept may be called the same: a list at one URL, with other authorities.
+        if label not in map(self.label, self._kept):
+            self._telemetry.forget_source(self.kind, label)
 
     def _stop(self, name: NameT) -> None:
         _settings, refresher = self._kept.pop(name)

@@ -34,10 +34,6 @@ class KeyKeeper(Keeper[str, KeySettings]):
         super().__init__(telemetry)
         self._state = state
 
-    def use_issuers(self, issuers: list[Issuer], trusted: Mapping[str, TrustedIssuer]) -> None:
-        """Keeps exactly these issuers' keys from now on."""
-        self.use({entry.issuer: _settings(entry, trusted[entry.issuer]) for entry in issuers})
-
     def take(self, name: str, settings: KeySettings, octets: bytes, now: float) -> Taken:
         """Reads a JWK Set."""
         keys, left_out = parse_jwk_set(octets, settings.algorithms)
@@ -51,6 +47,13 @@ class KeyKeeper(Keeper[str, KeySettings]):
     def drop(self, name: str) -> None:
         """Trusts none of its keys any more."""
         self._state.drop_ring(name)
+
+
+def wanted_keys(
+    issuers: list[Issuer], trusted: Mapping[str, TrustedIssuer]
+) -> dict[str, KeySettings]:
+    """How the keys of these issuers are kept."""
+    return {entry.issuer: _settings(entry, trusted[entry.issuer]) for entry in issuers}
 
 
 def _settings(entry: Issuer, trusted: TrustedIssuer) -> KeySettings:

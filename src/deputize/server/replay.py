@@ -12,7 +12,7 @@ from deputize.server.ports import ReplayStore
 
 PREFIX = "deputize:"
 """Before every key in a shared store."""
-MAX_URL_BYTES = 4096
+MAX_URL_LENGTH = 4096
 
 
 class RunningReplayStore(ReplayStore, Protocol):
@@ -42,7 +42,9 @@ def open_replay_store(settings: Replay, telemetry: Telemetry) -> RunningReplaySt
     from deputize.adapters.replay_redis import RedisReplayStore  # noqa: PLC0415
 
     with Path(settings.url_file).open(encoding="utf-8") as stream:
-        url = stream.read(MAX_URL_BYTES).strip()
+        url = stream.read(MAX_URL_LENGTH + 1).strip()
+    if len(url) > MAX_URL_LENGTH:
+        raise ValueError("the URL is too long")
     store = RedisReplayStore(
         url,
         prefix=PREFIX,

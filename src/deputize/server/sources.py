@@ -7,15 +7,17 @@ from typing import NamedTuple
 
 from deputize.adapters.introspection import IntrospectionClient
 from deputize.adapters.telemetry import Telemetry
-from deputize.config.issuer_schema import IntrospectionSource
+from deputize.config.issuer_schema import IntrospectionSource, Issuer
 from deputize.config.loader import Loaded
 from deputize.core.revocation import Revocations
 from deputize.core.verdict import KeyWanted, Wanted
-from deputize.server.bundle_keeper import BundleKeeper
+from deputize.server.bundle_keeper import BundleKeeper, wanted_bundles
 from deputize.server.deny_keeper import DenyKeeper
-from deputize.server.key_keeper import KeyKeeper
+from deputize.server.key_keeper import KeyKeeper, wanted_keys
 from deputize.server.state import State
 from deputize.server.status_keeper import StatusKeeper
+
+Introspected = tuple[IntrospectionSource, IntrospectionClient]
 
 
 class SourceReport(NamedTuple):
@@ -34,31 +36,37 @@ class Sources:
         self._bundles = BundleKeeper(state, telemetry)
         self._deny_lists = DenyKeeper(state, telemetry)
         self._status_lists = StatusKeeper(state, telemetry, self._keys.refetch)
-        self._introspections: dict[str, tuple[IntrospectionSource, IntrospectionClient]] = {}
+        self._introspections: dict[str, Introspected] = {}
 
     def introspection(self, issuer: str) -> IntrospectionClient | None:
         """Asks this issuer about its tokens; None where it is not to be asked."""
         entry = self._introspections.get(issuer)
         return None if entry is None else entry[1]
 
-    def prepare(self, loaded: Loaded) -> Revocations:
-        """What is revoked under this configuration, before it comes into use."""
-        return self._deny_lists.prepare(loaded.service.deny_lists)
-
     def use(self, loaded: Loaded) -> None:
-        """Fetches what this configuration needs from now on, and nothing else."""
+        """Decides under this configuration from now on, and fetches what it needs, nothing else.
+
+        What comes from elsewhere now is dropped first: nothing is decided with the rules of one
+        configuration and the keys of another.
+        """
         service, trusted = loaded.service, loaded.compiled.issuers
-        self._deny_lists.use_lists(service.deny_lists)
-        self._keys.use_issuers(service.issuers, trusted)
-        self._bundles.use_bundles(service.peer.bundles)
+        keys, bundles = wanted_keys(service.issuers, trusted), wanted_bundles(service.peer.bundles)
+        before = self._introspections
+        introspections = _introspections(service.issuers, before)
+
+        def adopt(revocations: Revocations) -> None:
+            self._keys.retire(keys)
+            self._bundles.retire(bundles)
+            self._introspections = introspections
+            self._state.use(loaded, revocations)
+
+        self._deny_lists.use_lists(service.deny_lists, adopt)
+        self._keys.use(keys)
+        self._bundles.use(bundles)
         self._status_lists.use_issuers(service.issuers, trusted)
-        self._use_introspections(
-            {
-                entry.issuer: entry.introspection
-                for entry in service.issuers
-                if entry.introspection is not None
-            }
-        )
+        for issuer, entry in before.items():
+            if introspections.get(issuer) is not entry:
+                entry[1].close()
 
     def refetch(self, wanted: Wanted, timeout: float) -> None:
         """Lets what is missing be fetched, and waits at most `timeout` seconds."""
@@ -89,9 +97,12 @@ class Sources:
             usable = bundle is not None and bool(bundle.authorities) and now <= bundle.usable_until
             _add(report, f"bundle of {domain}", status.error, usable=usable)
         for (_issuer, uri), status in self._status_lists.statuses().items():
-            _add(report, f"status list {uri}", status.error, usable=True)
+            # Keeps only those away whose tokens stand in it.
+            if status.error:
+                report.warnings.append(f"status list {uri}: {status.error}")
         for issuer, (_source, client) in self._introspections.items():
-            _add(report, f"introspection at {issuer}", client.problem, usable=True)
+            if client.problem:
+                report.warnings.append(f"introspection at {issuer}: {client.problem}")
         return report
 
     def stop(self) -> None:
@@ -105,17 +116,20 @@ class Sources:
     def _keepers(self) -> tuple[KeyKeeper, BundleKeeper, DenyKeeper, StatusKeeper]:
         return (self._keys, self._bundles, self._deny_lists, self._status_lists)
 
-    def _use_introspections(self, wanted: Mapping[str, IntrospectionSource]) -> None:
-        before = self._introspections
-        self._introspections = {
-            issuer: before[issuer]
-            if issuer in before and before[issuer][0] == source
-            else (source, _client(source))
-            for issuer, source in wanted.items()
-        }
-        for issuer, (_source, client) in before.items():
-            if self._introspections.get(issuer, (None, None))[1] is not client:
-                client.close()
+
+def _introspections(
+    issuers: list[Issuer], before: Mapping[str, Introspected]
+) -> dict[str, Introspected]:
+    """Whom to ask from now on; one with the same settings is asked by the same client."""
+    wanted = {
+        entry.issuer: entry.introspection for entry in issuers if entry.introspection is not None
+    }
+    return {
+        issuer: before[issuer]
+        if issuer in before and before[issuer][0] == source
+        else (source, _client(source))
+        for issuer, source in wanted.items()
+    }
 
 
 def _client(source: IntrospectionSource) -> IntrospectionClient:

@@ -181,8 +181,10 @@ def build_snapshot(
 def with_fetched(snapshot: Snapshot, fetched: Fetched) -> Snapshot:
     """The same configuration with what was fetched since."""
     rules = snapshot.peer_rules
-    # A domain whose bundle is awaited keeps one without authorities, and so trusts nobody.
-    bundles = {domain: fetched.bundles.get(domain, old) for domain, old in rules.bundles.items()}
+    # A domain whose bundle is awaited, or was dropped, has no authorities and so trusts nobody.
+    bundles = {
+        domain: fetched.bundles.get(domain) or empty_bundle(domain) for domain in rules.bundles
+    }
     return replace(
         snapshot,
         peer_rules=replace(rules, bundles=MappingProxyType(bundles)),

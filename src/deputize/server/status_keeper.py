@@ -78,17 +78,19 @@ class StatusKeeper(Keeper[ListName, StatusSettings]):
                 for entry in issuers
                 if entry.status_lists is not None
             }
-            names = [
-                *self._started,
-                *(
-                    (issuer, uri)
-                    for issuer, (entry, _) in self._sources.items()
-                    for uri in entry.files or {}
-                ),
-            ]
+            names: list[ListName] = []
+            for issuer, (entry, _) in self._sources.items():
+                asked = [name for name in self._started if name[0] == issuer]
+                names += asked[-entry.max_lists :]
+                names += [(issuer, uri) for uri in entry.files or {}]
             wanted = {name: found for name in names if (found := self._settings(name)) is not None}
             self.use(wanted)
-            self._started = {name: at for name, at in self._started.items() if name in wanted}
+            # One in a file never makes room for another.
+            self._started = {
+                name: at
+                for name, at in self._started.items()
+                if name in wanted and wanted[name].location.file is None
+            }
 
     def refetch(self, name: ListName, timeout: float) -> None:
         """Fetches the list, if it may be; waits at most `timeout` seconds."""
@@ -97,8 +99,8 @@ class StatusKeeper(Keeper[ListName, StatusSettings]):
                 settings = self._settings(name)
                 if settings is None or not self._make_room(name[0]):
                     return
-                self._started[name] = time.monotonic()
                 self.add(name, settings)
+                self._started[name] = time.monotonic()
         super().refetch(name, timeout)
 
     def take(self, name: ListName, settings: StatusSettings, octets: bytes, now: float) -> Taken:

@@ -371,3 +371,39 @@ def test_whoever_misses_something_before_the_first_fetch_ended_waits_for_it_only
         assert endpoint.asked == 1
         keys.refetch(SECONDS)
         assert endpoint.asked == 2
+
+
+def test_whoever_waits_is_let_go_when_it_stops(endpoint: Endpoint, rings: Rings) -> None:
+    with fetching(endpoint, rings) as keys:
+        endpoint.open.clear()
+        waiting = threading.Thread(target=keys.refetch, args=(3600,))
+        waiting.start()
+        wait(lambda: endpoint.asked == 2)
+        keys.stop()
+        # Long before the fetch fails.
+        waiting.join(http_fetch.FETCH_SECONDS / 4)
+        assert not waiting.is_alive()
+        endpoint.open.set()
+
+
+def test_what_cannot_be_published_is_tried_again(endpoint: Endpoint) -> None:
+    faults = [RuntimeError("a fault on purpose")]
+    published: list[str] = []
+
+    def publish() -> None:
+        if faults:
+            raise faults.pop()
+        published.append("keys")
+
+    keys = Refresher(
+        "keys",
+        read=endpoint.answer,
+        take=lambda _octets, _now: Taken(publish),
+        refresh=3600,
+        cooldown=60,
+    )
+    keys.start()
+    wait(lambda: published)
+    wait(lambda: keys.status.error == "")
+    keys.stop()
+    keys._thread.join(SECONDS)

@@ -11,7 +11,7 @@ from deputize.adapters.telemetry import Telemetry
 from deputize.config.schema import TrustBundle
 from deputize.core.bundles import Bundle
 from deputize.core.spiffe import TrustDomain
-from deputize.server.bundle_keeper import BundleKeeper
+from deputize.server.bundle_keeper import BundleKeeper, wanted_bundles
 from deputize.server.state import State
 from tests.harness.certificates import Authority, make_authority, make_bundle
 from tests.harness.polling import wait_until
@@ -36,7 +36,7 @@ class World:
     def use(self, **members: object) -> None:
         file = str(self.folder / "bundle.json")
         document = {"trustDomain": str(DOMAIN), "file": file, **members}
-        self.keeper.use_bundles([TrustBundle.model_validate(document)])
+        self.keeper.use(wanted_bundles([TrustBundle.model_validate(document)]))
 
     @property
     def bundle(self) -> Bundle | None:
@@ -112,5 +112,5 @@ def test_a_bundle_that_is_no_longer_named_is_dropped(world: World) -> None:
     world.write(FIRST)
     world.use()
     wait(lambda: world.authorities() == 1)
-    world.keeper.use_bundles([])
+    world.keeper.use({})
     assert world.bundle is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from deputize.server.deny_keeper import DenyKeeper
 from deputize.server.state import State
 from tests.harness.deny_lists import deny_list
 from tests.harness.jwks_endpoint import running_jwks_endpoint
+from tests.harness.loopback import free_port
 from tests.harness.polling import wait_until
 from tests.harness.scripted_server import hang, running_server
 from tests.harness.world import AGENT, ISSUER_URL, OTHER_AGENT
@@ -34,6 +36,7 @@ class World:
     folder: Path
     state: State
     keeper: DenyKeeper
+    telemetry: Telemetry
 
     def write(self, name: str, text: str) -> DenyListSource:
         (self.folder / name).write_text(text)
@@ -47,16 +50,15 @@ class World:
         return self.state.fetched.revocations
 
     def use(self, *sources: DenyListSource) -> Revocations:
-        prepared = self.keeper.prepare(list(sources))
-        self.keeper.use_lists(list(sources))
-        return prepared
+        self.keeper.use_lists(list(sources), self.state.publish_revocations)
+        return self.revocations
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    state = State(None)
-    keeper = DenyKeeper(state, Telemetry("grpcio"))
-    yield World(tmp_path, state, keeper)
+    state, telemetry = State(None), Telemetry("grpcio")
+    keeper = DenyKeeper(state, telemetry)
+    yield World(tmp_path, state, keeper, telemetry)
     keeper.stop()
 
 
@@ -88,22 +90,65 @@ def test_lists_are_read_before_they_come_into_use(world: World) -> None:
     first = world.write("a.yaml", agents(AGENT))
     tokens = [{"issuer": ISSUER_URL, "id": "t-1"}]
     second = world.write("b.yaml", deny_list(tokens=tokens))
-    prepared = world.keeper.prepare([first, second])
-    assert prepared.agents == {AGENT}
-    assert prepared.tokens == {TOKEN}
-    # Not yet: the configuration that names them is not in use.
+    adopted: list[Revocations] = []
+    world.keeper.use_lists([first, second], adopted.append)
+    assert [revocations.agents for revocations in adopted] == [{AGENT}]
+    assert [revocations.tokens for revocations in adopted] == [{TOKEN}]
+    assert adopted[0].usable_until == math.inf
+    # The state is for `adopt` alone: it swaps in the configuration at the same moment.
     assert world.revocations.agents == frozenset()
-    world.keeper.use_lists([first, second])
-    assert world.revocations.agents == {AGENT}
-    assert world.revocations.usable_until == math.inf
 
 
-def test_preparing_leaves_what_is_in_use(world: World) -> None:
-    first = world.write("a.yaml", agents(AGENT))
-    world.use(first)
-    world.keeper.prepare([world.source("missing.yaml")])
-    assert world.revocations.agents == {AGENT}
-    assert world.revocations.usable_until == math.inf
+def test_until_a_new_list_is_read_the_old_ones_are_in_use(world: World) -> None:
+    world.use(world.write("a.yaml", agents(AGENT)))
+    in_use = world.keeper.statuses()
+    at_adoption: list[tuple[object, object]] = []
+
+    def adopt(_revocations: Revocations) -> None:
+        at_adoption.append((world.revocations.agents, set(world.keeper.statuses())))
+
+    world.keeper.use_lists([world.source("missing.yaml")], adopt)
+    assert at_adoption == [({AGENT}, set(in_use))]
+    assert set(world.keeper.statuses()).isdisjoint(in_use)
+
+
+def test_an_old_list_that_is_read_meanwhile_does_not_replace_the_new_ones(world: World) -> None:
+    old = world.write("a.yaml", agents(AGENT))
+    world.use(old)
+    (location,) = world.keeper.statuses()
+    refresher = world.keeper.find(location)
+    assert refresher is not None
+    new = world.write("b.yaml", agents(OTHER_AGENT))
+    seen: list[object] = []
+
+    def adopt(revocations: Revocations) -> None:
+        world.state.publish_revocations(revocations)
+        world.write("a.yaml", agents(AGENT, f"{AGENT}/2"))
+        world.keeper.poke_files()
+        wait(lambda: refresher._begun == 2)
+        # Time enough for it to be published, if it could be.
+        threading.Event().wait(0.05)
+        seen.append(world.revocations.agents)
+
+    world.keeper.use_lists([new], adopt)
+    wait(lambda: refresher._ended == 2)
+    assert seen == [{OTHER_AGENT}]
+    assert world.revocations.agents == {OTHER_AGENT}
+
+
+def test_other_authorities_for_the_same_url_keep_its_age_reported(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deny_keeper, "FIRST_SECONDS", 0.0)
+    url = f"https://127.0.0.1:{free_port()}/deny.json"
+    for ca_file in ("a.pem", "b.pem"):
+        source = DenyListSource.model_validate({"url": url, "caFile": ca_file})
+        world.use(source)
+    labels = {"kind": "deny-list", "name": url}
+    registry = world.telemetry.registry
+    assert registry.get_sample_value("deputize_source_age_seconds", labels) is not None
+    world.use()
+    assert registry.get_sample_value("deputize_source_age_seconds", labels) is None
 
 
 def test_a_list_that_is_no_longer_named_revokes_nothing(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from deputize.adapters.telemetry import Telemetry
 from deputize.config.loader import Loaded, load
-from deputize.server.key_keeper import KeyKeeper
+from deputize.server.key_keeper import KeyKeeper, wanted_keys
 from deputize.server.state import State
 from tests.harness.config_files import SERVICE, changed, write_world
 from tests.harness.issuer import Issuer
@@ -34,7 +34,7 @@ class World:
 
     def use(self, *changes: tuple[str, str]) -> None:
         loaded = self.loaded(*changes)
-        self.keeper.use_issuers(loaded.service.issuers, loaded.compiled.issuers)
+        self.keeper.use(wanted_keys(loaded.service.issuers, loaded.compiled.issuers))
 
     def loaded(self, *changes: tuple[str, str]) -> Loaded:
         text = SERVICE
@@ -153,7 +153,7 @@ def test_keys_are_found_by_discovery(world: World) -> None:
         (entry,) = loaded.service.issuers
         (trusted,) = loaded.compiled.issuers.values()
         found = entry.model_copy(update={"issuer": url})
-        world.keeper.use_issuers([found], {url: trusted})
+        world.keeper.use(wanted_keys([found], {url: trusted}))
         wait(lambda: world.key_ids(url) == {"k1"})
 
 

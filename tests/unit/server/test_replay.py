@@ -7,7 +7,7 @@ import pytest
 from deputize.adapters.replay_store import Use
 from deputize.adapters.telemetry import Telemetry
 from deputize.config.schema import Replay
-from deputize.server.replay import open_replay_store
+from deputize.server.replay import MAX_URL_LENGTH, open_replay_store
 from tests.harness.loopback import free_port
 
 PASSWORD = "s3cret"
@@ -42,6 +42,12 @@ def test_a_url_that_is_none_is_refused_and_not_quoted(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="URL") as caught:
         open_replay_store(settings(tmp_path, f"redis:{PASSWORD}"), Telemetry("grpcio"))
     assert PASSWORD not in str(caught.value)
+
+
+def test_a_url_that_is_too_long_is_refused_and_not_cut(tmp_path: Path) -> None:
+    url = f"redis://:{'p' * MAX_URL_LENGTH}@127.0.0.1"
+    with pytest.raises(ValueError, match="too long"):
+        open_replay_store(settings(tmp_path, url), Telemetry("grpcio"))
 
 
 def test_a_url_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

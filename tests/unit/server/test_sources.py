@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from deputize.adapters.telemetry import Telemetry
-from deputize.config.loader import load
+from deputize.config.loader import Loaded, load
+from deputize.core.revocation import Revocations
 from deputize.core.verdict import KeyWanted, StatusWanted
 from deputize.server.sources import Sources
-from deputize.server.state import State
+from deputize.server.state import Fetched, State
 from tests.harness.certificates import make_authority, make_bundle
 from tests.harness.config_files import SERVICE, write_world
 from tests.harness.deny_lists import deny_list
@@ -47,7 +48,6 @@ class World:
         issuer["introspection"] = self.provider.introspected("secret")
         change(spec)
         loaded = load(write_world(self.folder, service=yaml.safe_dump(document)))
-        self.state.use(loaded, self.sources.prepare(loaded))
         self.sources.use(loaded)
 
     def write(self, name: str, text: str | bytes) -> None:
@@ -118,6 +118,30 @@ def test_what_breaks_later_is_a_warning(world: World) -> None:
         world.write(name, "broken")
     wait(lambda: sorted(world.warnings()) == ["bundle", "deny", "keys", "status"])
     assert world.waiting_for() == []
+
+
+def test_keys_from_elsewhere_are_gone_before_a_configuration_comes_into_use(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write_all()
+    world.use()
+    wait(lambda: world.waiting_for() == [])
+    seen: list[Fetched] = []
+    use = world.state.use
+
+    def seen_use(loaded: Loaded, revocations: Revocations) -> None:
+        seen.append(world.state.fetched)
+        use(loaded, revocations)
+
+    monkeypatch.setattr(world.state, "use", seen_use)
+
+    def move(spec: dict[str, Any]) -> None:
+        spec["issuers"][0]["keys"]["file"] = "other.json"
+        spec["peer"]["bundles"][0]["file"] = "other.json"
+
+    world.use(move)
+    assert [(len(fetched.key_rings), len(fetched.bundles)) for fetched in seen] == [(0, 0)]
+    assert world.waiting_for() == ["bundle", "keys"]
 
 
 def test_what_is_missing_is_fetched_where_it_belongs(world: World) -> None:

@@ -5,15 +5,19 @@ from pathlib import Path
 import pytest
 
 from deputize.config.loader import Loaded, load
+from deputize.core.bundles import Bundle, parse_bundle
 from deputize.core.keys import KeyRing
 from deputize.core.model import VerifiedToken
 from deputize.core.revocation import NOTHING_REVOKED
 from deputize.core.snapshot import Snapshot
+from deputize.core.spiffe import TrustDomain
 from deputize.server.state import State, TokenMemory
-from tests.harness.config_files import POLICY, changed, write_world
+from tests.harness.certificates import make_authority, make_bundle
+from tests.harness.config_files import POLICY, SERVICE, changed, write_world
 from tests.harness.world import (
     ISSUER_URL,
     NOW,
+    TRUST_DOMAIN,
     decide_now,
     make_key_ring,
     make_request,
@@ -75,6 +79,27 @@ def test_a_dropped_ring_is_trusted_no_longer(loaded: Loaded) -> None:
     state.drop_ring(ISSUER_URL)
     state.drop_ring("https://never.example")
     assert dict(snapshot_of(state).key_rings) == {}
+
+
+def test_a_dropped_bundle_is_trusted_no_longer(tmp_path: Path) -> None:
+    service = changed(
+        SERVICE,
+        f"trustDomains: [{TRUST_DOMAIN}]",
+        f"trustDomains: [{TRUST_DOMAIN}]\n    bundles: "
+        f"[{{trustDomain: {TRUST_DOMAIN}, file: bundle.json}}]",
+    )
+    state, domain = State(None), TrustDomain(TRUST_DOMAIN)
+    state.use(load(write_world(tmp_path, service=service)), NOTHING_REVOKED)
+    assert snapshot_of(state).peer_rules.bundles[domain].authorities == ()
+    bundle = make_trusted_bundle(domain)
+    state.publish_bundle(domain, bundle)
+    assert snapshot_of(state).peer_rules.bundles[domain] is bundle
+    state.drop_bundle(domain)
+    assert snapshot_of(state).peer_rules.bundles[domain].authorities == ()
+
+
+def make_trusted_bundle(domain: TrustDomain) -> Bundle:
+    return parse_bundle(make_bundle(make_authority()), domain)
 
 
 def verified(number: int) -> VerifiedToken:

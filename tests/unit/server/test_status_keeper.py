@@ -198,3 +198,39 @@ def test_other_settings_of_the_issuer_keep_the_list(world: World) -> None:
     world.keeper.refetch(world.name, SECONDS)
     world.use(replace(TRUSTED, digest="another"), maxLists=MOST)
     assert world.is_known()
+
+
+def test_a_list_in_a_file_makes_room_for_no_other(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_keeper, "COOLDOWN_SECONDS", 0.0)
+    world.keeper.refetch(world.name, SECONDS)
+    file = tmp_path / "list.jwt"
+    file.write_bytes(world.provider.statuses.token())
+    world.use(maxLists=1, files={world.provider.statuses.uri: str(file)})
+    wait(world.is_known)
+    for number in range(3):
+        world.keeper.refetch((ISSUER_URL, f"{world.provider.url}/status/n{number}"), SECONDS)
+    assert world.is_known()
+    assert len(world.keeper.statuses()) == 2
+
+
+def test_where_fewer_lists_are_kept_the_oldest_go(world: World) -> None:
+    newest = (ISSUER_URL, f"{world.provider.url}/status/n1")
+    for name in (world.name, newest):
+        world.keeper.refetch(name, SECONDS)
+    world.use(maxLists=1)
+    assert set(world.keeper.statuses()) == {newest}
+    assert not world.is_known()
+
+
+def test_a_list_whose_server_is_gone_is_used_until_it_is_too_old(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_keeper, "COOLDOWN_SECONDS", 0.0)
+    world.keeper.refetch(world.name, SECONDS)
+    usable_until = world.state.fetched.status_lists[world.name].usable_until
+    world.provider.is_down.set()
+    world.keeper.refetch(world.name, SECONDS)
+    wait(lambda: world.keeper.statuses()[world.name].error != "")
+    assert world.state.fetched.status_lists[world.name].usable_until == usable_until
