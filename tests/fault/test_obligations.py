@@ -14,6 +14,7 @@ from deputize.adapters.replay_store import MemoryReplayStore, Use
 from deputize.core.model import VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.server.check import Limits
+from deputize.server.ports import Introspection
 from tests.harness.ports import CountedSources, KeptAudit, Ports, allowed_check, make_ports
 from tests.harness.world import (
     ISSUER_URL,
@@ -149,6 +150,25 @@ def test_an_introspection_that_fails_is_a_fault_of_ours() -> None:
     ports = ports_with(introspected=True)
     ports.sources = CountedSources(introspections={ISSUER_URL: ScriptedIssuer(fail)})
     refuses(ports, Reason.SYSTEM_INTERNAL)
+
+
+@pytest.mark.parametrize("found", [7, "text", object(), [], True])
+def test_one_to_ask_who_is_none_is_a_fault_of_ours(found: object) -> None:
+    ports = ports_with(introspected=True)
+    ports.sources = CountedSources(introspections={ISSUER_URL: cast("Introspection", found)})
+    refuses(ports, Reason.SYSTEM_INTERNAL)
+
+
+def test_an_introspection_that_takes_too_long_refuses() -> None:
+    ports = ports_with(introspected=True)
+    ports.limits = Limits(0.05, audit_required=True)
+
+    def late() -> Activity:
+        threading.Event().wait(0.1)
+        return Activity.ACTIVE
+
+    ports.sources = CountedSources(introspections={ISSUER_URL: ScriptedIssuer(late)})
+    refuses(ports, Reason.SYSTEM_DEADLINE)
 
 
 def test_a_token_is_used_up_only_after_its_issuer_said_yes() -> None:
