@@ -20,6 +20,7 @@ from deputize.cli.explanation import print_explanation, to_json
 from deputize.cli.inputs import load_config, read_text, refuse_input
 from deputize.cli.offline import read_sources
 from deputize.core.decide import decide
+from deputize.core.request import AUTHORIZATION, PROOF
 from deputize.core.verdict import Permit
 from deputize.server.state import build_snapshot
 
@@ -44,13 +45,17 @@ def explain(
         Path | None, typer.Option(help="The peer's certificate, a PEM file.", allow_dash=True)
     ] = None,
     method: Annotated[str, typer.Option(help="The HTTP method.")] = "GET",
-    url: Annotated[str, typer.Option(help="The URL; scheme and port do not matter.")] = "",
+    url: Annotated[str, typer.Option(help="The URL; its scheme matters for DPoP only.")] = "",
     header: Annotated[
         list[str] | None, typer.Option(help="A header `name: value`; may be repeated.")
     ] = None,
     token: Annotated[
         Path | None,
-        typer.Option(help="A file with the delegation token, `-` for stdin.", allow_dash=True),
+        typer.Option(
+            help="A file with the delegation token, `-` for stdin; sent by the scheme `DPoP` where "
+            "`--header` gives a proof.",
+            allow_dash=True,
+        ),
     ] = None,
     jwks: Annotated[
         list[str] | None,
@@ -77,7 +82,8 @@ def explain(
         check.attributes.source.certificate = quote(read_text(certificate))
     if token is not None:
         name = loaded.service.token.header
-        prefix = "Bearer " if name == "authorization" else ""
+        scheme = "DPoP" if PROOF in check.attributes.request.http.headers else "Bearer"
+        prefix = f"{scheme} " if name == AUTHORIZATION else ""
         _add_header(check, name, prefix + read_text(token).strip())
     now = _parse_time(at)
     fetched = read_sources(loaded, jwks or [], now)
@@ -101,17 +107,17 @@ def _read_request(file: Path) -> CheckRequest:
 def _build_request(peer: str, method: str, url: str, headers: list[str] | None) -> CheckRequest:
     """The request a proxy would send for these flags."""
     try:
-        host = urlsplit(url).netloc
+        parts = urlsplit(url)
     except ValueError as error:
         refuse_input(f"`{url}`: {error}")
-    _, colon, rest = url.partition("://")
+    host, (_, colon, rest) = parts.netloc, url.partition("://")
     if not host or not colon:
         refuse_input("give `--request`, or `--url` as `https://host/path`")
     path = rest.removeprefix(host) or "/"
     check = CheckRequest()
     check.attributes.source.principal = peer
     http = check.attributes.request.http
-    http.method, http.host, http.path = method, host, path
+    http.method, http.scheme, http.host, http.path = method, parts.scheme, host, path
     http.headers.update({":method": method, ":authority": host, ":path": path})
     for text in headers or []:
         name, colon, value = text.partition(":")

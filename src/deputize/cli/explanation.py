@@ -36,18 +36,29 @@ class Answer:
 def answer_questions(asked: AccessRequest, decision: Decision) -> list[Answer]:
     """The four questions, and the reading of the request before them, with their answers."""
     found = _proven_texts(asked, decision)
+    refusal = _refused_family(decision, found)
     answers: list[Answer] = []
-    refused = False
     for family, question in QUESTIONS:
         text = found.get(family)
-        if text is not None:
-            answers.append(Answer(family, question, "proved", text))
-        elif refused or isinstance(decision.verdict, Permit):
-            answers.append(Answer(family, question, "not reached", ""))
-        else:
-            refused = True
+        if family == refusal and isinstance(decision.verdict, Denial):
             answers.append(Answer(family, question, "refused", decision.verdict.detail))
+            found = {}
+        elif text is not None:
+            answers.append(Answer(family, question, "proved", text))
+        else:
+            answers.append(Answer(family, question, "not reached", ""))
     return answers
+
+
+def _refused_family(decision: Decision, found: dict[str, str]) -> str:
+    """The question that was answered with no; for a fault of ours the first without an answer.
+
+    A verified token may still be refused: it is revoked, or bound to somebody else.
+    """
+    families = [family for family, _question in QUESTIONS]
+    if decision.reason.family in families:
+        return decision.reason.family
+    return next((family for family in families if family not in found), "")
 
 
 def to_json(asked: AccessRequest, decision: Decision) -> dict[str, object]:

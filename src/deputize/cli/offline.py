@@ -69,7 +69,10 @@ def _read_rings(loaded: Loaded, given: list[str]) -> dict[str, KeyRing]:
         files[issuer] = file
     rings: dict[str, KeyRing] = {}
     for issuer, source in files.items():
-        if source is not None:
+        if source is None:
+            hint = f"give `--jwks {issuer}=FILE`"
+            typer.echo(f"keys of {issuer}: not fetched here; {hint}", err=True)
+        else:
             parse = partial(parse_jwk_set, allowed=loaded.compiled.issuers[issuer].algorithms)
             keys, left_out = _read(f"keys of {issuer}", source, parse)
             for line in left_out:

@@ -57,9 +57,7 @@ def inspect(
     for name, value in jws.payload.items():
         table.add_row("claims", _visible(name), _visible(_show(name, value)))
     for position, actor in enumerate(_chain(jws)):
-        table.add_row(
-            "chain", "current actor" if position == 0 else f"{position} before", _visible(actor)
-        )
+        table.add_row("chain", f"{'act.' * (position + 1)}sub", _visible(actor))
     Console().print(table)
 
 

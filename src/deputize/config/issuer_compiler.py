@@ -105,9 +105,31 @@ def _check(
     if entry.issuer in entry.audiences:
         message = "the issuer itself is no audience: such tokens are meant for the issuer"
         problems.append(document.problem((*place, "audiences"), message))
+    problems += _check_agents(entry, service, document, place)
     known = service.peer.trust_domains
     for position, domain in enumerate(entry.agent_trust_domains or ()):
         if domain not in known:
             message = f"`{domain}` is not in `peer.trustDomains`{nearest(domain, known)}"
             problems.append(document.problem((*place, "agentTrustDomains", position), message))
     return problems
+
+
+def _check_agents(
+    entry: Issuer, service: ServiceSpec, document: Document, place: Location
+) -> list[Problem]:
+    """An agent of a domain that the issuer may not name could never act."""
+    known = entry.agent_trust_domains or service.peer.trust_domains
+    inner = (*place, "identities")
+    identities = entry.identities
+    named = [((*inner, "exact", name), text) for name, text in (identities.exact or {}).items()]
+    named += [
+        ((*inner, "templates", position, "spiffeId"), template.spiffe_id)
+        for position, template in enumerate(identities.templates or ())
+    ]
+    return [
+        document.problem(
+            where, f"trust domain `{domain}` is not one of ours{nearest(domain, known)}"
+        )
+        for where, text in named
+        if (domain := text.removeprefix("spiffe://").partition("/")[0]) not in known
+    ]

@@ -26,6 +26,7 @@ from deputize.core.profiles import ACTOR_KINDS, IssuerProfile, find_kind
 from deputize.core.spiffe import SpiffeId, TrustDomain
 
 MAX_ACTOR_TEXT = 2048
+_MAX_SHOWN = 100
 ACT = "act"
 
 
@@ -154,7 +155,10 @@ def _agent(current: Actor, rules: MandateRules, depth: int) -> SpiffeId:
     try:
         agent = rules.identities.find(current.subject)
     except IdentityError as error:
-        raise _FlawError(Flaw.ACTOR_UNMAPPED, f"the actor's name {error}", depth) from None
+        shown = current.subject[:_MAX_SHOWN]
+        raise _FlawError(
+            Flaw.ACTOR_UNMAPPED, f"the actor's name `{shown}` {error}", depth
+        ) from None
     if rules.agent_domains is not None and agent.trust_domain not in rules.agent_domains:
         detail = f"the issuer may not name agents of {agent.trust_domain}"
         raise _FlawError(Flaw.ACTOR_UNMAPPED, detail, depth)

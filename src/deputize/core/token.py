@@ -115,7 +115,8 @@ def _check_header(jws: UnverifiedJws, trusted: TrustedIssuer) -> None:
     if not jws.header.further_members <= profile.header_members:
         raise Denied(Reason.TOKEN_MALFORMED, "a header member other than alg, kid, typ")
     if normalize_type(jws.header.token_type) not in profile.token_types:
-        raise Denied(Reason.TOKEN_WRONG_TYPE, "typ is not one of the issuer's token types")
+        allowed = ", ".join(sorted(profile.token_types))
+        raise Denied(Reason.TOKEN_WRONG_TYPE, f"typ is not one of the issuer's types: {allowed}")
 
 
 def _find_key(
@@ -188,7 +189,8 @@ def _check_kind(jws: UnverifiedJws, trusted: TrustedIssuer) -> None:
         value = find_claim(claims, path)
         if not isinstance(value, str) or value not in allowed:
             name = format_claim_path(path)
-            raise Denied(Reason.TOKEN_WRONG_TYPE, f"claim {name} is not that of an access token")
+            known = ", ".join(sorted(allowed))
+            raise Denied(Reason.TOKEN_WRONG_TYPE, f"claim {name} is none of: {known}")
     client = read_first_text(claims, profile.client)
     foreign = foreign_kind(claims, client, normalize_type(jws.header.token_type))
     if foreign:
@@ -208,4 +210,7 @@ def _check_times(token: VerifiedToken, trusted: TrustedIssuer, now: float) -> No
     if not lifetime > 0:
         raise Denied(Reason.TOKEN_MALFORMED, "exp is not after iat")
     if not lifetime <= trusted.max_lifetime:
-        raise Denied(Reason.TOKEN_LIFETIME_TOO_LONG, f"exp - iat is {lifetime:.0f} s")
+        raise Denied(
+            Reason.TOKEN_LIFETIME_TOO_LONG,
+            f"exp - iat is {lifetime:.0f} s, at most {trusted.max_lifetime:.0f} s",
+        )

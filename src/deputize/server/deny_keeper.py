@@ -8,6 +8,7 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import threading
 import time
@@ -26,6 +27,8 @@ from deputize.server.state import State
 
 FIRST_SECONDS = 2.0
 """Time that new lists have to be read before a configuration comes into use without them."""
+
+_log = logging.getLogger(__name__)
 
 _NEVER_READ = replace(NOTHING_REVOKED, usable_until=-math.inf)
 
@@ -106,6 +109,8 @@ class DenyKeeper(Keeper[Location, SourceSettings]):
 
     def _publish(self, location: Location, digest: bytes, revocations: Revocations) -> None:
         with self._merging:
+            if self._lists.get(location, (b"",))[0] != digest:
+                _log.info("deny list %s is in force: %s", self.label(location), _sizes(revocations))
             self._lists[location] = (digest, revocations)
             if location in self._in_use:
                 self._state.publish_revocations(self._merge(self._in_use))
@@ -115,6 +120,19 @@ class DenyKeeper(Keeper[Location, SourceSettings]):
 
     def _list(self, location: Location) -> Revocations:
         return self._lists.get(location, (b"", _NEVER_READ))[1]
+
+
+def _sizes(revocations: Revocations) -> str:
+    cutoffs = (
+        revocations.issuer_cutoffs,
+        revocations.principal_cutoffs,
+        revocations.agent_cutoffs,
+    )
+    return (
+        f"agents {len(revocations.agents)}, tokens {len(revocations.tokens)}, "
+        f"principals {len(revocations.principals)}, issuers {len(revocations.issuers)}, "
+        f"cut-offs {sum(map(len, cutoffs))}"
+    )
 
 
 def _wanted(sources: list[DenyListSource]) -> dict[Location, SourceSettings]:

@@ -19,6 +19,7 @@ from tests.harness.certificates import make_authority, make_bundle
 from tests.harness.check_message import make_check
 from tests.harness.config_files import SERVICE, changed, write_world
 from tests.harness.deny_lists import deny_list
+from tests.harness.dpop_client import ProofKey
 from tests.harness.issuer import Issuer, encode_base64url
 from tests.harness.world import (
     AGENT,
@@ -321,3 +322,29 @@ def test_the_certificate_may_be_given(world: World, tmp_path: Path) -> None:
 
 def test_a_url_without_a_scheme_is_refused(world: World) -> None:
     assert world.explain("--peer", AGENT, "--url", f"//{HOST}/v1/orders/7").exit_code == 2
+
+
+def test_a_bound_token_with_its_proof_is_allowed(world: World) -> None:
+    key = ProofKey()
+    world.use(world.issuer.issue(now=NOW, claims={"cnf": {"jkt": key.thumbprint}}))
+    proof = key.prove(world.token, now=NOW, url=URL)
+    answer = told(world.ask("--header", f"dpop: {proof}"))
+    assert answer["reason"] == Reason.POLICY_ALLOWED
+    assert len(answer["obligations"]) == 1
+    plain = told(world.ask("--header", f"dpop: {proof}", url=URL.replace("https:", "http:")))
+    assert plain["reason"] == Reason.TOKEN_PROOF_INVALID
+
+
+def test_a_token_that_may_not_be_used_is_the_answer_to_the_second_question(world: World) -> None:
+    world.use(world.issuer.issue(now=NOW, claims={"cnf": {"jkt": ProofKey().thumbprint}}))
+    answer = told(world.ask())
+    assert answer["reason"] == Reason.TOKEN_WRONG_BINDING
+    states = [each["state"] for each in answer["questions"]]
+    assert states == ["proved", "proved", "refused", "not reached", "not reached"]
+
+
+def test_keys_that_are_not_fetched_are_named(tmp_path: Path) -> None:
+    service = changed(SERVICE, "file: jwks.json", "discovery: true")
+    result = World(tmp_path, service).ask()
+    assert told(result)["reason"] == Reason.SYSTEM_KEYS_UNAVAILABLE
+    assert f"--jwks {ISSUER_URL}=FILE" in result.stderr

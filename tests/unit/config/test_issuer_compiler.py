@@ -165,6 +165,23 @@ def test_an_agent_trust_domain_is_one_of_the_peers(tmp_path: Path) -> None:
     one_place(tmp_path, lines, "prod.example.com", ".agentTrustDomains[1]")
 
 
+@pytest.mark.parametrize(
+    ("lines", "piece", "pointer"),
+    [
+        ("identities: {exact: {a: 'spiffe://other.example/a'}}", "other.example", "exact.a"),
+        (
+            "identities: {templates: [{name: 'sa:<a>', spiffeId: 'spiffe://other.example/<a>'}]}",
+            "other.example",
+            "templates[0].spiffeId",
+        ),
+    ],
+)
+def test_an_agent_is_of_a_trust_domain_of_ours(
+    tmp_path: Path, lines: str, piece: str, pointer: str
+) -> None:
+    one_place(tmp_path, lines, piece, f".identities.{pointer}")
+
+
 def test_a_template_with_two_readings_is_refused(tmp_path: Path) -> None:
     lines = (
         "identities:\n"

@@ -223,3 +223,14 @@ def test_a_list_that_hangs_holds_up_a_configuration_for_a_bounded_time(
         source = DenyListSource.model_validate({"url": f"{url}/deny.json"})
         assert world.use(source).usable_until == -math.inf
         assert time.monotonic() - started < SECONDS / 2
+
+
+def test_each_new_content_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    source = world.write("a.yaml", agents(AGENT, OTHER_AGENT))
+    world.use(source)
+    world.keeper.poke_files()
+    world.use(source)
+    said = [record.getMessage() for record in caplog.records if "in force" in record.getMessage()]
+    assert len(said) == 1
+    assert "agents 2, tokens 0" in said[0]
