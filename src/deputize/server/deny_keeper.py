@@ -123,15 +123,12 @@ class DenyKeeper(Keeper[Location, SourceSettings]):
 
 
 def _sizes(revocations: Revocations) -> str:
-    cutoffs = (
-        revocations.issuer_cutoffs,
-        revocations.principal_cutoffs,
-        revocations.agent_cutoffs,
-    )
+    cutoffs = len(revocations.issuer_cutoffs) + len(revocations.principal_cutoffs)
+    cutoffs += len(revocations.agent_cutoffs)
     return (
         f"agents {len(revocations.agents)}, tokens {len(revocations.tokens)}, "
         f"principals {len(revocations.principals)}, issuers {len(revocations.issuers)}, "
-        f"cut-offs {sum(map(len, cutoffs))}"
+        f"cut-offs {cutoffs}"
     )
 
 
