@@ -64,7 +64,7 @@ def join(header: Mapping[str, object], claims: Mapping[str, object], *more: byte
 def shaped_world(shape: IssuerShape) -> Snapshot:
     """Trust in the issuer as its profile gives it, with our key; a good token is let in."""
     trusted = replace(trust_in(shape), algorithms=(Algorithm.ED25519,), has_status_lists=True)
-    status = StatusList(STATUS_URI, 1, STATUS_VALUES, NOW + 60)
+    status = StatusList(STATUS_URI, 1, STATUS_VALUES, NOW + 60, NOW)
     return make_snapshot(
         ISSUERS[shape.issuer],
         trusted=[trusted],

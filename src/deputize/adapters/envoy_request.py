@@ -100,11 +100,11 @@ def unreadable(defect: str, decision_id: str, proxies: tuple[str, ...] | None) -
 
 
 def _join(raw: Iterable[HeaderValue]) -> dict[str, str]:
-    headers: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
     for header in raw:
         value = header.raw_value.decode("utf-8", "replace") or header.value
-        headers[header.key] = f"{headers[header.key]},{value}" if header.key in headers else value
-    return headers
+        values.setdefault(header.key, []).append(value)
+    return {name: ",".join(sent) for name, sent in values.items()}
 
 
 def _read_metadata(metadata: Metadata) -> dict[str, Json]:

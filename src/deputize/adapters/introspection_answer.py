@@ -72,6 +72,7 @@ class _Remembered:
     """An answer and its times, of the monotonic clock."""
 
     answer: Answer
+    asked_at: float
     renew_at: float
     until: float
 
@@ -105,9 +106,12 @@ class AnswerMemory:
         if not seconds > 0 or not self._entries:
             return
         with self._lock:
+            known = self._by_digest.get(digest)
+            if known is not None and known.asked_at > asked_at:
+                return
             self._by_digest.pop(digest, None)
             if len(self._by_digest) >= self._entries:
                 del self._by_digest[next(iter(self._by_digest))]
             self._by_digest[digest] = _Remembered(
-                answer, asked_at + seconds * _RENEW_AFTER, asked_at + seconds
+                answer, asked_at, asked_at + seconds * _RENEW_AFTER, asked_at + seconds
             )

@@ -137,7 +137,12 @@ class Refresher:
     def _run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
-            succeeded = self._fetch_once()
+            try:
+                succeeded = self._fetch_once()
+            except Exception:  # noqa: BLE001 - the thread must live, whatever it is
+                # A count or a log that fails must not end what keeps revocations fresh.
+                _log.exception("%s", self.name)
+                succeeded = False
             failures = 0 if succeeded else failures + 1
             pause = min(self._refresh, max(LEAST_PAUSE_SECONDS, self._seconds / 2))
             if failures:

@@ -201,7 +201,8 @@ class DenyListSource(Model):
     refresh_seconds: Annotated[int, Field(ge=1, le=86400)] = 30
     """Seconds between fetches: how late a revocation may take effect."""
     stale_after_seconds: Annotated[int, Field(ge=10, le=604800)] = 3600
-    """Seconds the last good list is used when fetching fails; then every call is refused."""
+    """Seconds the last good list is used when fetching fails; then every call is refused. Of a
+    file the last good one is used until there is another."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

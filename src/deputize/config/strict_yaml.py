@@ -17,6 +17,8 @@ import yaml
 from deputize.config.problems import MAX_PROBLEMS, ConfigError, Problem
 
 MAX_DEPTH = 32
+MAX_VALUES = 2_000_000
+"""In one document; bounds what reading it takes."""
 
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 Location = tuple[str | int, ...]
@@ -97,6 +99,9 @@ class _Builder:
 
     def build(self, event: yaml.Event, location: Location) -> Value:
         self.lines.setdefault(location, _line(event))
+        if len(self.lines) > MAX_VALUES:
+            self._refuse(event, location, f"more than {MAX_VALUES} values")
+            raise ConfigError(self.problems)
         if isinstance(event, yaml.AliasEvent):
             self._refuse(event, location, "an alias (*) is not allowed; write the value out")
             return None

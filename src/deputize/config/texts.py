@@ -17,7 +17,7 @@ from deputize.core.matching import (
     parse_method,
     parse_path_pattern,
 )
-from deputize.core.profiles import FOREIGN_TYPES, normalize_type
+from deputize.core.profiles import ABSENT_TYPE, FOREIGN_TYPES, normalize_type
 from deputize.core.spiffe import TrustDomain, parse_spiffe_id
 
 _MAX_PORT = 65535
@@ -77,7 +77,7 @@ def _url(text: str) -> None:
 
 
 def _token_type(text: str) -> None:
-    if normalize_type(text) != text:
+    if text != ABSENT_TYPE and normalize_type(text) != text:
         raise ValueError("a token type is in lower case, without `application/`")
     if text in FOREIGN_TYPES:
         raise ValueError("tokens of this type are no access tokens")

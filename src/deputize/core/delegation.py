@@ -76,6 +76,6 @@ def _check_members(mandate: Mandate, rules: ChainRules, stopped: frozenset[str])
         raise Denied(Reason.DELEGATION_MEMBER_REFUSED, "a forbidden actor stands in the chain")
     if not stopped.isdisjoint(names):
         raise Denied(Reason.DELEGATION_MEMBER_REFUSED, "a stopped agent stands in the chain")
-    if not rules.required <= names:
-        missing = ", ".join(sorted(rules.required - names))
+    if not rules.required <= mandate.vouched_names:
+        missing = ", ".join(sorted(rules.required - mandate.vouched_names))
         raise Denied(Reason.DELEGATION_MEMBER_REFUSED, f"not in the chain: {missing}")

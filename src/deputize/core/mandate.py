@@ -68,7 +68,9 @@ def _read(
     agent = _agent(current, rules, depth)
     # A tuple, because a `sub` that the profile does not read may be anything.
     principal = (subject, claims.get("sub"))
-    itself = current.subject in principal or agent.text in principal
+    itself = current.subject in principal or any(
+        isinstance(name, str) and _spiffe_id(name, rules) == agent.text for name in principal
+    )
     if itself and style is not DelegationStyle.AUTONOMOUS:
         raise _FlawError(Flaw.ABSENT, "the actor is the principal itself", depth)
     # The same name under a foreign namespace is another actor. A SPIFFE ID is issued by its
@@ -80,7 +82,14 @@ def _read(
     if len({*map(_unique, known_names)}) != len(known_names):
         raise _FlawError(Flaw.CYCLE, "an actor stands twice in the chain", depth)
     names = frozenset(text for _namer, text in known_names) | {hop.subject for hop in chain}
-    return Mandate(agent, chain, names - {""}, style)
+    # What another issuer calls somebody says nothing of whom we require.
+    vouched = frozenset(
+        text
+        for hop in chain
+        if hop.issuer in known
+        for text in (hop.subject, _spiffe_id(hop.subject, rules))
+    )
+    return Mandate(agent, chain, names - {""}, vouched - {""}, style)
 
 
 def _unique(known: tuple[str, str]) -> tuple[str, str]:
@@ -167,11 +176,15 @@ def _agent(current: Actor, rules: MandateRules, depth: int) -> SpiffeId:
 
 def _known_name(hop: Actor, rules: MandateRules) -> tuple[str, str]:
     """Who named a hop, and its SPIFFE ID or own name: earlier hops need not be agents."""
-    namer = hop.issuer or rules.issuer
+    return hop.issuer or rules.issuer, _spiffe_id(hop.subject, rules) or hop.subject
+
+
+def _spiffe_id(name: str, rules: MandateRules) -> str:
+    """The SPIFFE ID of somebody with this name; empty where there is none."""
     try:
-        return namer, rules.identities.find(hop.subject).text
+        return rules.identities.find(name).text
     except IdentityError:
-        return namer, hop.subject
+        return ""
 
 
 def _name(value: Json, what: str, depth: int) -> str:

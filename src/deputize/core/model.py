@@ -181,12 +181,14 @@ class Mandate(NamedTuple):
     """Who acts for whom, as a token shows it.
 
     `agent` is the current actor, `chain` has it first, as RFC 8693 section 4.1 nests actors.
-    `names` are those of all hops as the token spells them, and their SPIFFE IDs where known.
+    `names` are those of all hops as the token spells them, and their SPIFFE IDs where known;
+    `vouched_names` only of hops that were named by one who may name the agent.
     """
 
     agent: SpiffeId
     chain: tuple[Actor, ...]
     names: frozenset[str]
+    vouched_names: frozenset[str]
     style: DelegationStyle
 
 

@@ -17,9 +17,9 @@ src/http/ext_authz.rs` (build_metadata) and `src/transport/tls.rs` (TlsInfo).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from deputize.core.bundles import Bundle, is_issued_by
 from deputize.core.model import AccessRequest, Assurance, Json, Peer, PeerSource
@@ -32,8 +32,6 @@ from deputize.core.xfcc import XfccError, XfccNoPeerError, parse_waypoint_xfcc
 XFCC_HEADER = "x-forwarded-client-cert"
 ANNOTATION = "ambient.istio.io/xfcc-include-client-identity"
 """What makes an Istio waypoint write the header."""
-
-_IP_ADDRESS = re.compile(r"[0-9a-f:.]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +165,20 @@ def _find_uri(names: Json) -> str:
     if len(texts) != len(names):
         raise Denied(Reason.PEER_MALFORMED, "`sans` holds more than texts")
     # Of the names a certificate may have, only URIs and IPv6 addresses have colons.
-    uris = [text for text in texts if ":" in text and not _IP_ADDRESS.fullmatch(text)]
+    uris = [text for text in texts if ":" in text and not _is_ip_address(text)]
     if len(uris) > 1:
         raise Denied(Reason.PEER_SVID_INVALID, f"{len(uris)} URIs in `sans`, not one")
     if not uris:
         raise Denied(Reason.PEER_MALFORMED, "no URI in `sans`")
     return uris[0]
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_one_reading(request: AccessRequest, name: str) -> None:

@@ -114,7 +114,11 @@ class IssuerProfile:
 
 def normalize_type(token_type: str) -> str:
     """A `typ` value for comparing: RFC 7515 section 4.1.9 lets `application/` be left out."""
-    return token_type.lower().removeprefix("application/") or ABSENT_TYPE
+    if not token_type:
+        return ABSENT_TYPE
+    named = token_type.lower().removeprefix("application/")
+    # Nobody may write down that nothing is written there.
+    return f"application/{named}" if named in {"", ABSENT_TYPE} else named
 
 
 def find_kind(

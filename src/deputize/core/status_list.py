@@ -43,12 +43,16 @@ class StatusListKeyError(StatusListError):
 
 @dataclass(frozen=True, slots=True)
 class StatusList:
-    """The values of all tokens in one list; good until `usable_until` (seconds since the epoch)."""
+    """The values of all tokens in one list; times in seconds since the epoch.
+
+    It was issued at `issued_at` and is good until `usable_until`.
+    """
 
     uri: str
     bits: int
     octets: bytes = field(repr=False)
     usable_until: float
+    issued_at: float
 
 
 def read_status_reference(claims: Mapping[str, Json]) -> StatusReference | None:
@@ -120,19 +124,22 @@ def status_at(status_list: StatusList, index: int) -> int:
 def _read_claims(claims: dict[str, Json], uri: str, now: float, clock_skew: float) -> StatusList:
     if claims.get("sub") != uri:
         raise StatusListError("sub is not the URI of the list")
-    if "iat" not in claims or not read_time(claims, "iat") <= now + clock_skew:
-        raise StatusListError("iat is absent or in the future")
+    if "iat" not in claims:
+        raise StatusListError("iat is absent")
+    issued_at = read_time(claims, "iat")
+    if not issued_at <= now + clock_skew:
+        raise StatusListError("iat is in the future")
     if not is_within_times(claims, now, clock_skew):
         raise StatusListError("outside its exp or nbf")
     ends = [now + MAX_LIFE_SECONDS]
-    if "exp" in claims:
-        ends.append(read_time(claims, "exp"))
+    # Without an end of its own it must not be sent again for ever.
+    ends.append(read_time(claims, "exp") if "exp" in claims else issued_at + MAX_LIFE_SECONDS)
     if "ttl" in claims:
         ends.append(now + read_time(claims, "ttl"))
     if not now < min(ends):
         raise StatusListError("the list has expired, or its ttl is not positive")
     bits, octets = _read_values(claims.get("status_list"))
-    return StatusList(uri, bits, octets, min(ends))
+    return StatusList(uri, bits, octets, min(ends), issued_at)
 
 
 def _read_values(member: Json) -> tuple[int, bytes]:

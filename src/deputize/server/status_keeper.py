@@ -24,6 +24,7 @@ from deputize.core.keys import KeyRing
 from deputize.core.status_list import (
     MAX_TOKEN_BYTES,
     StatusList,
+    StatusListError,
     StatusListKeyError,
     read_status_list,
 )
@@ -118,6 +119,10 @@ class StatusKeeper(Keeper[ListName, StatusSettings]):
         except StatusListKeyError:
             self._refetch_keys(issuer, KEYS_SECONDS)
             found = read()
+        before = self._state.fetched.status_lists.get(name)
+        if before is not None and found.issued_at < before.issued_at:
+            # Who holds the place of a list without its key could bring back what was revoked.
+            raise StatusListError("issued before the one that was read last")
         usable_until = min(found.usable_until, now + settings.stale_after)
         kept = replace(found, usable_until=usable_until)
         return Taken(

@@ -407,3 +407,20 @@ def test_what_cannot_be_published_is_tried_again(endpoint: Endpoint) -> None:
     wait(lambda: keys.status.error == "")
     keys.stop()
     keys._thread.join(SECONDS)
+
+
+def test_a_count_that_fails_does_not_end_the_thread(endpoint: Endpoint, rings: Rings) -> None:
+    counted: list[bool] = []
+
+    def count(succeeded: bool) -> None:  # noqa: FBT001 - a callback
+        counted.append(succeeded)
+        if len(counted) == 1:
+            raise RuntimeError("a fault on purpose")
+
+    keys = Refresher(
+        "keys", read=endpoint.answer, take=rings.take, refresh=3600, cooldown=60, on_fetch=count
+    )
+    keys.start()
+    wait(lambda: len(counted) == 2)
+    keys.stop()
+    keys._thread.join(SECONDS)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from deputize.config import strict_yaml
 from deputize.config.problems import ConfigError
 from deputize.config.strict_yaml import MAX_DEPTH, Value, format_pointer, parse_documents
 
@@ -179,3 +180,11 @@ def test_a_question_mark_is_a_key_like_others() -> None:
     assert parse_documents(b'{"?": 1}', "f.yaml")[0].value == {"?": 1}
     with pytest.raises(ConfigError):
         parse_documents(b'{"?": 1, "?": 2}', "f.yaml")
+
+
+def test_the_number_of_values_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_yaml, "MAX_VALUES", 10)
+    assert parse_documents(b"[1, 2, 3, 4, 5, 6, 7, 8, 9]", "a.yaml")
+    with pytest.raises(ConfigError) as caught:
+        parse_documents(b"[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]", "a.yaml")
+    assert len(caught.value.problems) == 1

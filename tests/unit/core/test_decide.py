@@ -195,7 +195,7 @@ def test_a_remembered_token_may_have_another_status_since() -> None:
     request = make_request(issue(status=STATUS))
 
     def under(octets: bytes) -> Snapshot:
-        listed = {(ISSUER_URL, STATUS_URI): StatusList(STATUS_URI, 1, octets, NOW)}
+        listed = {(ISSUER_URL, STATUS_URI): StatusList(STATUS_URI, 1, octets, NOW, NOW)}
         return make_snapshot(shared_issuer(), trusted=[trusted], status_lists=listed)
 
     first = decide_now(request, under(b"\x00"))

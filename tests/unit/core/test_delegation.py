@@ -287,6 +287,17 @@ def test_required_actors_must_all_be_there() -> None:
         with_actor(CHAIN, identities=NAMED, rules=chain_rules(required=[*required, THIRD_AGENT]))
 
 
+def test_who_is_required_was_not_named_by_a_stranger() -> None:
+    stranger = {"sub": "planner-agent", "iss": "https://stranger.example"}
+    chain: dict[str, object] = {"sub": "research-agent", "act": stranger}
+    for name in ("planner-agent", OTHER_AGENT):
+        with refused(Reason.DELEGATION_MEMBER_REFUSED):
+            with_actor(chain, identities=NAMED, rules=chain_rules(required=[name]))
+        # To forbid, it is enough that somebody is called so.
+        with refused(Reason.DELEGATION_MEMBER_REFUSED):
+            with_actor(chain, identities=NAMED, rules=chain_rules(forbidden=[name]))
+
+
 def test_a_stolen_token_is_told_before_the_members_of_its_chain() -> None:
     with refused(Reason.DELEGATION_ACTOR_MISMATCH):
         with_actor({"sub": OTHER_AGENT}, stopped=[OTHER_AGENT])

@@ -418,6 +418,11 @@ def test_the_principal_is_not_its_own_agent(subject: str) -> None:
         assert flawed({"sub": AGENT, **act(AGENT)}, kind=kind) == (Flaw.ABSENT, 1)
 
 
+def test_the_principal_is_not_its_own_agent_under_its_other_name() -> None:
+    claims = {"sub": "research-agent", **act(AGENT)}
+    assert flawed(claims, identities=NAMED) == (Flaw.ABSENT, 1)
+
+
 def test_a_client_is_not_the_agent_of_itself_under_its_other_name() -> None:
     claims: dict[str, Json] = {"sub": AGENT, "azp": "research-agent"}
     assert flawed(claims, profile=BY_CLIENT, identities=NAMED) == (Flaw.ABSENT, 1)

@@ -602,3 +602,8 @@ def test_an_authority_that_expires_takes_its_peers_along() -> None:
     ask(request, rules)
     with refused(Reason.PEER_SVID_INVALID):
         ask(request, rules, now=NOW + 11)
+
+
+def test_a_uri_that_looks_like_an_address_is_a_second_identity() -> None:
+    with refused(Reason.PEER_SVID_INVALID):
+        ask(with_metadata({"sans": [AGENT, "dead:beef"]}), METADATA_RULES)

@@ -53,6 +53,9 @@ def kind_of(value: Json, *more: KindRule, order: tuple[Kind, ...] = PRINCIPAL_KI
         ("text/at+jwt", "text/at+jwt"),
         ("at+jwt ", "at+jwt "),
         ("", "absent"),
+        ("absent", "application/absent"),
+        ("Application/Absent", "application/absent"),
+        ("application/", "application/"),
     ],
 )
 def test_types_are_compared_without_prefix_and_case(name: str, normal: str) -> None:

@@ -184,7 +184,7 @@ def test_values_are_counted_from_the_least_significant_bit(
 
 @pytest.mark.parametrize(("bits", "octets", "values"), KNOWN_VALUES)
 def test_there_is_nothing_outside_the_list(bits: int, octets: str, values: list[int]) -> None:
-    found = StatusList(URI, bits, bytes.fromhex(octets), NOW)
+    found = StatusList(URI, bits, bytes.fromhex(octets), NOW, NOW)
     for index in (-1, -len(values), len(values), len(values) + 1, 10**30):
         with pytest.raises(StatusListError):
             status_at(found, index)
@@ -346,7 +346,7 @@ def test_a_list_with_no_time_to_live(ttl: float) -> None:
         ({}, "ttl", 600),
         ({}, "exp", 300),
         ({"exp": NOW + 10**6}, "ttl", MAX_LIFE_SECONDS),
-        ({"ttl": 10**6}, "exp", MAX_LIFE_SECONDS),
+        ({"ttl": 10**6}, "exp", MAX_LIFE_SECONDS - 60),
     ],
 )
 def test_how_long_a_list_is_good(claims: Mapping[str, object], omit: str, life: float) -> None:
@@ -457,3 +457,9 @@ def test_a_status_is_read_or_refused(status: Json) -> None:
     except StatusListError:
         return
     assert found is not None
+
+
+def test_an_old_list_without_an_end_is_refused() -> None:
+    old = sign({"iat": NOW - MAX_LIFE_SECONDS - 1}, omit="exp")
+    assert not is_list(old)
+    assert is_list(sign({"iat": NOW - MAX_LIFE_SECONDS - 1}))

@@ -619,6 +619,9 @@ def test_a_profile_may_have_other_types() -> None:
     check(issue(omit=["typ"]), trusted=trusted)
     with refused(Reason.TOKEN_WRONG_TYPE):
         check(issue(), trusted=trusted)
+    for name in ("absent", "ABSENT", "application/", "application/absent"):
+        with refused(Reason.TOKEN_WRONG_TYPE):
+            check(issue(header={"typ": name}), trusted=trusted)
 
 
 @pytest.mark.parametrize("claims", [{"typ": "Bearer", "use": {"for": "access"}}])

@@ -148,7 +148,7 @@ LISTING = replace(TRUSTED, has_status_lists=True)
 
 
 def lists(octets: bytes = b"\x00", *, bits: int = 1, usable_until: float = NOW) -> StatusLists:
-    return {(ISSUER_URL, STATUS_URI): StatusList(STATUS_URI, bits, octets, usable_until)}
+    return {(ISSUER_URL, STATUS_URI): StatusList(STATUS_URI, bits, octets, usable_until, NOW)}
 
 
 def check_status(
@@ -188,8 +188,8 @@ def test_a_status_that_the_list_does_not_have_is_not_valid() -> None:
         {},
         lists(usable_until=NOW - 0.001),
         lists(usable_until=float("nan")),
-        {(OTHER_URL, STATUS_URI): StatusList(STATUS_URI, 1, b"\x00", NOW)},
-        {(ISSUER_URL, f"{STATUS_URI}2"): StatusList(f"{STATUS_URI}2", 1, b"\x00", NOW)},
+        {(OTHER_URL, STATUS_URI): StatusList(STATUS_URI, 1, b"\x00", NOW, NOW)},
+        {(ISSUER_URL, f"{STATUS_URI}2"): StatusList(f"{STATUS_URI}2", 1, b"\x00", NOW, NOW)},
     ],
     ids=["absent", "stale", "no time", "of another issuer", "another list"],
 )

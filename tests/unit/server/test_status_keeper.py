@@ -234,3 +234,16 @@ def test_a_list_whose_server_is_gone_is_used_until_it_is_too_old(
     world.keeper.refetch(world.name, SECONDS)
     wait(lambda: world.keeper.statuses()[world.name].error != "")
     assert world.state.fetched.status_lists[world.name].usable_until == usable_until
+
+
+def test_an_older_list_does_not_replace_a_newer_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_keeper, "COOLDOWN_SECONDS", 0.0)
+    now = int(time.time())
+    world.provider.statuses.claims.update(iat=now, exp=now + 3600)
+    world.keeper.refetch(world.name, SECONDS)
+    world.provider.statuses.claims["iat"] = now - 60
+    world.keeper.refetch(world.name, SECONDS)
+    wait(lambda: world.keeper.statuses()[world.name].error != "")
+    assert world.state.fetched.status_lists[world.name].issued_at == now
