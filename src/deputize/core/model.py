@@ -69,6 +69,25 @@ class UpstreamFact(StrEnum):
     DECISION_ID = "decision-id"
 
 
+class Protocol(StrEnum):
+    """An agent protocol a resource may speak."""
+
+    MCP = "mcp"
+    A2A = "a2a"
+    GRPC = "grpc"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RuleRef:
+    """The name of a rule: `<policy>/<rule>`."""
+
+    policy: str
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.policy}/{self.rule}"
+
+
 class AccessRequest(NamedTuple):
     """One check as received: nothing in it is believed yet.
 
@@ -79,6 +98,9 @@ class AccessRequest(NamedTuple):
     connection from inside itself, as an Istio waypoint does. `proxies` are the SPIFFE
     IDs in the client certificate of the proxy itself, None where no list of proxies is kept.
     `defect` says why the message cannot be read at all; `is_http` is false for a TCP check.
+    `body` is as much of the body as the proxy sent, `body_size` the number of bytes the proxy
+    reports, -1 where it says that it cut the body; `body_defect` says why `body` may not be what
+    the caller sent.
     """
 
     decision_id: str
@@ -94,6 +116,9 @@ class AccessRequest(NamedTuple):
     metadata: Mapping[str, Json]
     is_internal: bool
     proxies: tuple[str, ...] | None
+    body: bytes = b""
+    body_size: int = 0
+    body_defect: str = ""
 
 
 class Credential(NamedTuple):
@@ -108,12 +133,34 @@ class Credential(NamedTuple):
     proof: str
 
 
+class Call(NamedTuple):
+    """One call of an agent protocol inside a request.
+
+    `method` is the JSON-RPC method (MCP), the operation (A2A v1, for example `SendMessage`) or
+    `package.Service/Method` (gRPC). `name` is the tool, prompt or resource URI, the task of an
+    A2A operation, and empty where there is none. `arguments` is None where they are not known:
+    only headers were read, or the protocol's binding has none. `id` is that of JSON-RPC.
+    """
+
+    protocol: Protocol
+    method: str
+    name: str
+    arguments: Mapping[str, Json] | None
+    id: str | int | None
+
+
 class Action(NamedTuple):
-    """What is asked, with exactly one reading: host in lower case without port, decoded path."""
+    """What is asked, with exactly one reading: host in lower case without port, decoded path.
+
+    `upgrade` is the protocol the connection shall change to, in lower case, empty for none.
+    `calls` are those of an agent protocol in the body, once they were read.
+    """
 
     method: str
     host: str
     segments: tuple[str, ...]
+    upgrade: str = ""
+    calls: tuple[Call, ...] = ()
 
 
 class Peer(NamedTuple):
@@ -162,7 +209,21 @@ class Introspect(NamedTuple):
     issuer: str
 
 
-Obligation = UseOnce | Introspect
+class Spend(NamedTuple):
+    """Obligation: one more use of a budget of `limit` uses in each window of `window` seconds.
+
+    Windows begin at multiples of their length since the epoch. `key` is printable ASCII of bounded
+    length. Where the budget is only observed, one that is used up refuses nothing.
+    """
+
+    key: str
+    limit: int
+    window: int
+    rule: RuleRef
+    is_enforced: bool
+
+
+Obligation = UseOnce | Introspect | Spend
 """What the shell must have done before an allow leaves it; what fails refuses."""
 
 
@@ -274,17 +335,6 @@ class Delegation(NamedTuple):
     chain: tuple[Actor, ...]
     scopes: frozenset[Scope]
     style: DelegationStyle
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class RuleRef:
-    """The name of a rule: `<policy>/<rule>`."""
-
-    policy: str
-    rule: str
-
-    def __str__(self) -> str:
-        return f"{self.policy}/{self.rule}"
 
 
 class Grant(NamedTuple):

@@ -21,6 +21,9 @@ class Reason(StrEnum):
     REQUEST_AMBIGUOUS_PATH = "request.ambiguous_path"
     REQUEST_OVERRIDE_HEADER = "request.override_header"
     REQUEST_DUPLICATE_CREDENTIAL = "request.duplicate_credential"
+    REQUEST_BODY_TRUNCATED = "request.body_truncated"
+    REQUEST_BODY_UNREADABLE = "request.body_unreadable"
+    REQUEST_CALL_MISMATCH = "request.call_mismatch"
     PEER_UNTRUSTED_SOURCE = "peer.untrusted_source"
     PEER_MISSING = "peer.missing"
     PEER_MALFORMED = "peer.malformed"
@@ -55,7 +58,13 @@ class Reason(StrEnum):
     POLICY_NO_MATCH = "policy.no_match"
     POLICY_FORBIDDEN = "policy.forbidden"
     POLICY_INSUFFICIENT_SCOPE = "policy.insufficient_scope"
+    POLICY_SCOPE_NOT_DELEGABLE = "policy.scope_not_delegable"
     POLICY_CONDITION_FAILED = "policy.condition_failed"
+    POLICY_EVALUATION_ERROR = "policy.evaluation_error"
+    POLICY_STEP_UP_REQUIRED = "policy.step_up_required"
+    POLICY_APPROVAL_REQUIRED = "policy.approval_required"
+    POLICY_APPROVAL_INVALID = "policy.approval_invalid"
+    POLICY_BUDGET_EXHAUSTED = "policy.budget_exhausted"
     SYSTEM_NOT_READY = "system.not_ready"
     SYSTEM_KEYS_UNAVAILABLE = "system.keys_unavailable"
     SYSTEM_STATUS_UNAVAILABLE = "system.status_unavailable"
@@ -114,6 +123,26 @@ REASONS: dict[Reason, ReasonInfo] = {
         "More than one credential was sent, so it is not clear which one counts.",
         "Send exactly one token, in the configured header, and none in the query string.",
         "Exactly one credential is accepted.",
+    ),
+    Reason.REQUEST_BODY_TRUNCATED: ReasonInfo(
+        "The body is needed to decide, and the proxy sent none of it, or only a part.",
+        "Let the proxy send whole bodies to the check (Envoy: `with_request_body`, "
+        "`allow_partial_message: false`), and raise its limit if calls may be larger.",
+        "The request body is too large to be checked.",
+    ),
+    Reason.REQUEST_BODY_UNREADABLE: ReasonInfo(
+        "The body is no call of the resource's protocol, or has more than one reading: a member "
+        "twice, two spellings of a name, text that is not UTF-8.",
+        "Look at the detail in the audit event and at how the client writes its calls; let the "
+        "proxy send bodies as bytes (Envoy: `pack_as_bytes`).",
+        "The request body cannot be read as a call of this protocol.",
+    ),
+    Reason.REQUEST_CALL_MISMATCH: ReasonInfo(
+        "The headers that name the call (`Mcp-Method`, `Mcp-Name`) differ from the body, are "
+        "absent where the protocol version requires them, or stand where it does not vouch for "
+        "them.",
+        "Let the client send headers and body of the same call.",
+        "Headers and body of the request do not name the same call.",
     ),
     Reason.PEER_UNTRUSTED_SOURCE: ReasonInfo(
         "The proxy that asks is not on the list of allowed callers of this service, the waypoint "
@@ -294,10 +323,45 @@ REASONS: dict[Reason, ReasonInfo] = {
         "Request a token with the scopes the challenge names.",
         "The delegation token lacks a scope this call needs.",
     ),
+    Reason.POLICY_SCOPE_NOT_DELEGABLE: ReasonInfo(
+        "The token has the scopes, but one of them is more than this agent may ever have, or than "
+        "this principal may delegate.",
+        "Look at `agentCeilings` and `principalScopes` of the policies; the detail names the "
+        "scope.",
+        _NO_ENTRY,
+    ),
     Reason.POLICY_CONDITION_FAILED: ReasonInfo(
         "A rule would grant the call, but one of its conditions does not hold.",
         "The detail names the condition.",
         _NO_ENTRY,
+    ),
+    Reason.POLICY_EVALUATION_ERROR: ReasonInfo(
+        "A condition could not be evaluated: what it asks about has an unexpected form. A forbid "
+        "then refuses, an allow does not grant.",
+        "The detail names rule and condition; write the condition so that it fits what is sent.",
+        _NO_ENTRY,
+    ),
+    Reason.POLICY_STEP_UP_REQUIRED: ReasonInfo(
+        "A rule would grant the call, but asks for a stronger or more recent login of the "
+        "principal.",
+        "Let the principal log in again as the challenge says (RFC 9470), and get a fresh token.",
+        "The principal must log in again, more strongly or more recently.",
+    ),
+    Reason.POLICY_APPROVAL_REQUIRED: ReasonInfo(
+        "A rule would grant the call, but asks for somebody's approval of this very call.",
+        "Get an approval for what the answer's `approval` names, and send it with the call.",
+        "This call needs an approval.",
+    ),
+    Reason.POLICY_APPROVAL_INVALID: ReasonInfo(
+        "An approval was sent, but it does not hold for this call: its signature, its time, or "
+        "what it was given for.",
+        "The detail says what is wrong; get a fresh approval of this very call.",
+        "The approval does not hold for this call.",
+    ),
+    Reason.POLICY_BUDGET_EXHAUSTED: ReasonInfo(
+        "The budget of the rule is used up for this window.",
+        "Wait for the next window, or raise the rule's `budget`.",
+        "The budget for this call is used up.",
     ),
     Reason.SYSTEM_NOT_READY: ReasonInfo(
         "The service has no valid configuration yet.",
