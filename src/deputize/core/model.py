@@ -88,6 +88,29 @@ class RuleRef:
         return f"{self.policy}/{self.rule}"
 
 
+class Binding(StrEnum):
+    """Where the calls of a protocol are read from."""
+
+    BODY = "body"
+    HEADERS = "headers"
+    JSON_RPC = "json-rpc"
+    REST = "rest"
+    GRPC = "grpc"
+
+
+class Resource(NamedTuple):
+    """What stands behind some routes: the protocol it speaks (None for plain HTTP), and how.
+
+    `base` is the number of path segments before those that the protocol reads. `metadata_url` is
+    where clients find its metadata (RFC 9728 section 3), empty where it has none.
+    """
+
+    protocol: Protocol | None
+    binding: Binding | None
+    base: int
+    metadata_url: str
+
+
 class AccessRequest(NamedTuple):
     """One check as received: nothing in it is believed yet.
 
@@ -337,15 +360,26 @@ class Delegation(NamedTuple):
     style: DelegationStyle
 
 
+class StepUp(NamedTuple):
+    """The login a rule asks for (RFC 9470): one of these `acr`, at most `max_age` seconds ago.
+
+    Empty and None ask for nothing.
+    """
+
+    acr_values: tuple[str, ...]
+    max_age: int | None
+
+
 class Grant(NamedTuple):
-    """Proof 4: the rule that grants the call.
+    """Proof 4: the rule that grants the call, or None where policies are only observed.
 
     `scopes` are the effective scopes: those of the token that the rule needs, no others.
     The obligations of the grant: `upstream_facts` is what the upstream must be told, `use_once`
-    asks that the token was never used before.
+    asks that the token was never used before, `owed` are those that the rule asks for.
     """
 
-    rule: RuleRef
+    rule: RuleRef | None
     scopes: frozenset[Scope]
     upstream_facts: tuple[UpstreamFact, ...]
     use_once: bool
+    owed: tuple[Obligation, ...]

@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -16,10 +17,13 @@ from deputize.core.model import (
     Action,
     Delegation,
     Grant,
+    Json,
     Obligation,
     Peer,
+    Resource,
     RuleRef,
     Scope,
+    StepUp,
     VerifiedToken,
 )
 from deputize.core.reasons import Reason
@@ -30,32 +34,6 @@ class Effect(StrEnum):
 
     ALLOW = "allow"
     DENY = "deny"
-
-
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """An allow. It cannot be built with a proof missing, whatever a caller passes.
-
-    `obligations` must be met before it leaves; one that cannot be turns it into a refusal.
-    """
-
-    peer: Peer
-    token: VerifiedToken
-    delegation: Delegation
-    action: Action
-    grant: Grant
-    obligations: tuple[Obligation, ...]
-
-    def __post_init__(self) -> None:
-        given = (
-            type(self.peer),
-            type(self.token),
-            type(self.delegation),
-            type(self.action),
-            type(self.grant),
-        )
-        if given != (Peer, VerifiedToken, Delegation, Action, Grant):
-            raise TypeError("a permit needs all four proofs and the action")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +62,8 @@ class Denial:
 
     `rule` is the rule that decided, where one did; `needed_scopes` are all scopes the nearest
     rule needs (RFC 6750 section 3); `wanted` is set when something fetched anew might help.
+    What would help the caller: `step_up` is the login it needs, `approval` what must be approved,
+    and after `retry_after` seconds the same call may be let in.
     """
 
     reason: Reason
@@ -91,10 +71,41 @@ class Denial:
     rule: RuleRef | None = None
     needed_scopes: frozenset[Scope] = frozenset()
     wanted: Wanted | None = None
+    step_up: StepUp | None = None
+    approval: Mapping[str, Json] | None = None
+    retry_after: float | None = None
 
     def __post_init__(self) -> None:
         if self.reason is Reason.POLICY_ALLOWED:
             raise TypeError("a denial cannot carry the reason of an allow")
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """An allow. It cannot be built with a proof missing, whatever a caller passes.
+
+    `obligations` must be met before it leaves; one that cannot be turns it into a refusal.
+    `observed` is the refusal of a policy that is only observed; it lets the call pass.
+    """
+
+    peer: Peer
+    token: VerifiedToken
+    delegation: Delegation
+    action: Action
+    grant: Grant
+    obligations: tuple[Obligation, ...]
+    observed: Denial | None
+
+    def __post_init__(self) -> None:
+        given = (
+            type(self.peer),
+            type(self.token),
+            type(self.delegation),
+            type(self.action),
+            type(self.grant),
+        )
+        if given != (Peer, VerifiedToken, Delegation, Action, Grant):
+            raise TypeError("a permit needs all four proofs and the action")
 
 
 class Denied(Exception):  # noqa: N818 - the word of the field; it is an answer, not a fault
@@ -105,18 +116,11 @@ class Denied(Exception):  # noqa: N818 - the word of the field; it is an answer,
         reason: Reason,
         detail: str,
         *,
-        rule: RuleRef | None = None,
-        needed_scopes: frozenset[Scope] = frozenset(),
         wanted: Wanted | None = None,
+        denial: Denial | None = None,
     ) -> None:
         super().__init__(reason.value, detail)
-        self.denial = Denial(
-            reason=reason,
-            detail=detail,
-            rule=rule,
-            needed_scopes=needed_scopes,
-            wanted=wanted,
-        )
+        self.denial = denial or Denial(reason=reason, detail=detail, wanted=wanted)
 
 
 @dataclass(slots=True)
@@ -124,6 +128,7 @@ class Proven:
     """What had been proved when the decision ended, so that a refusal is audited by name."""
 
     action: Action | None = None
+    resource: Resource | None = None
     peer: Peer | None = None
     token: VerifiedToken | None = None
     delegation: Delegation | None = None
@@ -155,3 +160,8 @@ class Decision(NamedTuple):
     def rule(self) -> RuleRef | None:
         """The rule that determined the answer, if one did."""
         return self.verdict.grant.rule if isinstance(self.verdict, Permit) else self.verdict.rule
+
+    @property
+    def observed(self) -> Denial | None:
+        """What would have refused the call, were its policy enforced."""
+        return self.verdict.observed if isinstance(self.verdict, Permit) else None
