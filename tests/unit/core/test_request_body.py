@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from deputize.core.model import AccessRequest
+from deputize.core.request_body import BodyError, BodyTruncatedError, read_body
+from tests.harness.world import make_request
+
+BODY = b'{"a": 1}'
+LENGTH = str(len(BODY))
+
+
+def with_body(
+    body: bytes = BODY,
+    headers: Mapping[str, str] = {},
+    *,
+    method: str = "POST",
+    size: int | None = None,
+    defect: str = "",
+) -> AccessRequest:
+    reported = len(body) if size is None else size
+    request = make_request(method=method, headers=headers)
+    return request._replace(body=body, body_size=reported, body_defect=defect)
+
+
+def outcome(request: AccessRequest) -> str:
+    try:
+        read_body(request)
+    except BodyTruncatedError:
+        return "truncated"
+    except BodyError:
+        return "unreadable"
+    return "whole"
+
+
+def test_the_body_is_what_was_sent() -> None:
+    octets = bytes(range(256))
+    assert read_body(with_body(octets, {"content-length": "256"})) == octets
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, "whole"),
+        ({"content-length": LENGTH}, "whole"),
+        ({"content-length": f"00{LENGTH}"}, "whole"),
+        ({"transfer-encoding": "chunked"}, "whole"),
+        ({"x-envoy-auth-partial-body": "false"}, "whole"),
+        ({"content-encoding": "identity"}, "whole"),
+        ({"content-encoding": "Identity"}, "whole"),
+        ({"content-length": "9"}, "truncated"),
+        ({"content-length": "7"}, "truncated"),
+        ({"content-length": "0"}, "truncated"),
+        ({"content-length": ""}, "unreadable"),
+        ({"content-length": f"{LENGTH},{LENGTH}"}, "unreadable"),
+        ({"content-length": f"+{LENGTH}"}, "unreadable"),
+        ({"content-length": f"{LENGTH} "}, "unreadable"),
+        ({"content-length": f"{LENGTH}\n"}, "unreadable"),
+        ({"content-length": "-1"}, "unreadable"),
+        ({"content-length": "0x8"}, "unreadable"),
+        ({"content-length": "\u0668"}, "unreadable"),
+        ({"content-length": "1" * 5000}, "unreadable"),
+        ({"x-envoy-auth-partial-body": "true"}, "truncated"),
+        ({"x-envoy-auth-partial-body": "false,true"}, "truncated"),
+        ({"x-envoy-auth-partial-body": "TRUE"}, "truncated"),
+        ({"x-envoy-auth-partial-body": ""}, "truncated"),
+        ({"content-encoding": "gzip"}, "unreadable"),
+        ({"content-encoding": "identity, gzip"}, "unreadable"),
+        ({"content-encoding": ""}, "unreadable"),
+    ],
+)
+def test_what_the_headers_say_of_a_body(headers: Mapping[str, str], expected: str) -> None:
+    assert outcome(with_body(BODY, headers)) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(-1, "truncated"), (-2, "truncated"), (len(BODY), "whole"), (len(BODY) + 1, "truncated")],
+)
+def test_what_the_proxy_counts(size: int, expected: str) -> None:
+    assert outcome(with_body(size=size)) == expected
+    assert outcome(with_body(size=size, headers={"content-length": LENGTH})) == expected
+
+
+def test_a_body_that_may_be_another_is_unreadable() -> None:
+    assert outcome(with_body(defect="bytes were replaced")) == "unreadable"
+    assert outcome(with_body(b"", method="GET", defect="bytes were replaced")) == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "expected"),
+    [
+        ("GET", {}, "whole"),
+        ("HEAD", {}, "whole"),
+        ("DELETE", {}, "whole"),
+        ("OPTIONS", {}, "whole"),
+        ("POST", {}, "truncated"),
+        ("PUT", {}, "truncated"),
+        ("PATCH", {}, "truncated"),
+        ("CONNECT", {}, "truncated"),
+        ("PROPFIND", {}, "truncated"),
+        ("POST", {"content-length": "0"}, "whole"),
+        ("GET", {"content-length": "0"}, "whole"),
+        ("GET", {"content-length": "1"}, "truncated"),
+        ("GET", {"transfer-encoding": "chunked"}, "truncated"),
+        ("GET", {"content-encoding": "gzip"}, "whole"),
+    ],
+)
+def test_no_body_is_believed_only_where_there_is_none(
+    method: str, headers: Mapping[str, str], expected: str
+) -> None:
+    assert outcome(with_body(b"", headers, method=method)) == expected
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_body_although_the_proxy_counted_one(method: str) -> None:
+    assert outcome(with_body(b"", method=method, size=3)) == "truncated"
+    assert outcome(with_body(b"", {"content-length": "0"}, method=method, size=3)) == "truncated"
