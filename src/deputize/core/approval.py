@@ -23,7 +23,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deputize.core.approved_call import ApprovalError, ApprovalSubject
+from deputize.core.approved_call import ApprovalError, ApprovalSubject, describe_call
 from deputize.core.claims import ClaimError, is_within_times, read_text, read_time
 from deputize.core.jws import JwsError, UnverifiedJws, read_unverified_jws
 from deputize.core.keys import (
@@ -37,14 +37,20 @@ from deputize.core.model import Json, UseOnce
 from deputize.core.profiles import normalize_type
 from deputize.core.verdict import KeyWanted
 
+__all__ = [
+    "APPROVAL_TYPE",
+    "ApprovalError",
+    "ApprovalNeed",
+    "ApprovalService",
+    "ApprovalSubject",
+    "describe_call",
+    "verify_approval",
+]
+
 APPROVAL_TYPE = "deputize-approval+jwt"
 _TIMES = ("iat", "exp")
 _UNENFORCED = ("aud", "cnf", "status")
 """Registered claims that bound a token in ways an approval is not checked for."""
-
-
-class ApprovalKeysError(ApprovalError):
-    """The keys of the approval service were never loaded, or are too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def verify_approval(
     approval's identifier, which must not be used again while the approval could be accepted.
 
     Raises:
-        ApprovalError: anything that does not hold; ApprovalKeysError where there are no keys.
+        ApprovalError: anything that does not hold.
     """
     try:
         jws = read_unverified_jws(compact)  # 1
@@ -130,7 +136,8 @@ def _find_key(
     wanted = KeyWanted(service.issuer, jws.header.key_id)
     ring = key_rings.get(service.issuer)
     if ring is None or not now <= ring.usable_until:
-        raise ApprovalKeysError("no fresh key set for the approval service", wanted=wanted)
+        detail = "no fresh key set for the approval service"
+        raise ApprovalError(detail, wanted=wanted, is_unavailable=True)
     key = ring.find(jws.header.key_id)
     if key is None:
         raise ApprovalError("kid is not in the key set", wanted=wanted)

@@ -23,12 +23,16 @@ from deputize.core.verdict import KeyWanted
 class ApprovalError(ValueError):
     """An approval does not hold, or there can be none; the message says why and quotes nothing.
 
-    `wanted` is set when keys fetched anew might help.
+    `wanted` is set when keys fetched anew might help; `is_unavailable` when it cannot be known
+    whether the approval holds, for want of any keys that are fresh.
     """
 
-    def __init__(self, message: str, *, wanted: KeyWanted | None = None) -> None:
+    def __init__(
+        self, message: str, *, wanted: KeyWanted | None = None, is_unavailable: bool = False
+    ) -> None:
         super().__init__(message)
         self.wanted = wanted
+        self.is_unavailable = is_unavailable
 
 
 class ApprovalSubject(NamedTuple):

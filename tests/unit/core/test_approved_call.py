@@ -93,6 +93,7 @@ def test_what_cannot_be_approved() -> None:
         with pytest.raises(ApprovalError) as refused:
             describe(**unknown)
         assert refused.value.wanted is None
+        assert not refused.value.is_unavailable
 
 
 @pytest.mark.parametrize(
