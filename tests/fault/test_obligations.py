@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Never, cast
+from typing import cast
 
 import pytest
 
@@ -16,6 +16,7 @@ from deputize.core.reasons import Reason
 from deputize.server.check import Limits
 from deputize.server.ports import Introspection
 from tests.harness.ports import CountedSources, KeptAudit, Ports, allowed_check, make_ports
+from tests.harness.scripted_ports import GARBAGE, ScriptedStore, fail, refuses
 from tests.harness.world import (
     ISSUER_URL,
     make_snapshot,
@@ -23,37 +24,13 @@ from tests.harness.world import (
     shared_issuer,
 )
 
-GARBAGE: list[object] = [None, 7, "text", object(), [], b"", True, ""]
 TRUSTED = make_trusted_issuer()
-
-
-def fail(*_args: object) -> Never:
-    raise RuntimeError("a fault on purpose")
 
 
 def ports_with(*, use_once: bool = False, introspected: bool = False) -> Ports:
     """Ports of a service whose issuer's tokens are used once, or asked about."""
     trusted = replace(TRUSTED, use_once=use_once, introspected=introspected)
     return make_ports(make_snapshot(shared_issuer(), trusted=[trusted]))
-
-
-def refuses(ports: Ports, reason: Reason) -> None:
-    verdict = ports.ask()
-    assert (verdict.allowed, verdict.reason) == (False, reason)
-    assert [event["reason"] for event in ports.events] == [reason]
-
-
-@dataclass(slots=True)
-class ScriptedStore:
-    """Says what it is told to."""
-
-    say: Callable[[], object]
-
-    def consume(self, key: str, until: float, now: float, timeout: float) -> Use:
-        assert key.startswith("token:")
-        assert until > now
-        assert timeout > 0
-        return cast("Use", self.say())
 
 
 @dataclass(slots=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from deputize.adapters import replay_redis
-from deputize.adapters.replay_redis import CLOCK_MARGIN_SECONDS, RedisReplayStore
+from deputize.adapters.redis_questions import CLOCK_MARGIN_SECONDS
+from deputize.adapters.replay_redis import RedisReplayStore
 from deputize.adapters.replay_store import Use
 from tests.harness.polling import wait_until
 from tests.harness.redis_server import RedisServer

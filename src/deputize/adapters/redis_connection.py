@@ -19,6 +19,9 @@ from urllib.parse import unquote
 
 import redis
 
+Command = tuple[bytes | int, ...]
+"""Its name and arguments."""
+
 _TEXT = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
 _URL = re.compile(
     r"(?P<scheme>rediss?)://"
@@ -60,7 +63,7 @@ class RedisConnection:
                 client.disconnect()
         client.connect()
 
-    def ask(self, commands: Sequence[tuple[bytes | int, ...]]) -> Iterator[object]:
+    def ask(self, commands: Sequence[Command]) -> Iterator[object]:
         """Sends all commands, then gives the answer to each; whoever stops before must close.
 
         Raises:

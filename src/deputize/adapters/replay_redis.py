@@ -1,4 +1,4 @@
-"""Identifiers that may be used once, remembered for all replicas by one Redis or Valkey.
+"""Identifiers that may be used once, and budgets, kept for all replicas by one Redis or Valkey.
 
 Rules of this file:
 - One thread talks to the server, over one connection, for all checks that wait at the time. A
@@ -6,10 +6,7 @@ Rules of this file:
 - A question is sent once. After a failure the server may have noted the use or not: sent again,
   it could take our own note for an earlier use.
 - While the server fails every question is answered UNKNOWN at once.
-- What the server remembers ends by its own clock, after the identifier's time is over on every
-  replica whose clock is at most `CLOCK_MARGIN_SECONDS` away from another's.
-
-Sources: https://redis.io/docs/latest/commands/set/ (`NX`, `PX`); https://valkey.io/commands/set/.
+- What is asked, and for how long the server remembers it, is in `redis_questions.py`.
 """
 
 from __future__ import annotations
@@ -20,13 +17,20 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from queue import Empty, SimpleQueue
 
+from deputize.adapters.budget_store import Spent, WindowError, window_end
+from deputize.adapters.ending import LONGEST_SECONDS
 from deputize.adapters.redis_connection import RedisConnection, describe
-from deputize.adapters.replay_store import LONGEST_SECONDS, Use
+from deputize.adapters.redis_questions import (
+    Question,
+    UnexpectedAnswerError,
+    ask_spent,
+    ask_use,
+)
+from deputize.adapters.replay_store import Use
 
-CLOCK_MARGIN_SECONDS = 60.0
-"""How far the clocks of replicas, and the server's from one time to another, may be apart."""
 PAUSE_SECONDS = 0.5
 """Between two attempts to reach a server that fails."""
 IDLE_SECONDS = 10.0
@@ -38,18 +42,13 @@ _MOST_WAITING = 4096
 _log = logging.getLogger(__name__)
 
 
-class UnexpectedAnswerError(Exception):
-    """Neither of the answers that the server may give."""
-
-
 @dataclass(slots=True, eq=False)
-class _Question:
-    """Is `name` fresh? Nobody waits for the answer after `deadline` (monotonic clock)."""
+class _Asked:
+    """A question that somebody waits for, but not after `deadline` (monotonic clock)."""
 
-    name: bytes
-    milliseconds: int
+    question: Question
     deadline: float
-    use: Use = Use.UNKNOWN
+    said: Use | Spent | None = None
     answered: threading.Event = field(default_factory=threading.Event)
 
 
@@ -73,7 +72,7 @@ class RedisReplayStore:
         self._connection = RedisConnection(url, timeout_seconds, ca_file)
         self._prefix = prefix
         self._timeout = timeout_seconds
-        self._questions: SimpleQueue[_Question | None] = SimpleQueue()
+        self._waiting: SimpleQueue[_Asked | None] = SimpleQueue()
         self._down_until = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="replay store", daemon=True)
@@ -85,7 +84,7 @@ class RedisReplayStore:
     def stop(self) -> None:
         """Answers UNKNOWN from now on, and ends the thread if it is not stuck."""
         self._stopping.set()
-        self._questions.put(None)
+        self._waiting.put(None)
         if self._thread.is_alive():
             self._thread.join(self._timeout)
 
@@ -98,25 +97,43 @@ class RedisReplayStore:
             ValueError: a key that is not ASCII.
         """
         seconds = until - now
+        if not 0 < seconds <= LONGEST_SECONDS:
+            return Use.UNKNOWN
+        said = self._put(ask_use(self._prefix + key, seconds), timeout)
+        return said if isinstance(said, Use) else Use.UNKNOWN
+
+    def spend(self, key: str, limit: int, window: int, now: float, timeout: float) -> Spent:
+        """Counts one use of a budget of `limit` in each window of so many seconds.
+
+        `now` is in epoch seconds. Waits at most `timeout` seconds.
+
+        Raises:
+            ValueError: a key that is not ASCII.
+        """
+        try:
+            end = window_end(now, window)
+        except WindowError:
+            return Spent.UNKNOWN
+        name = f"{self._prefix}window:{key}:{window}:{end}"
+        said = self._put(ask_spent(name, limit, end - now), timeout)
+        return said if isinstance(said, Spent) else Spent.UNKNOWN
+
+    def _put(self, question: Question, timeout: float) -> Use | Spent | None:
+        """Puts a question and waits; None for no answer."""
         patience = min(timeout, self._timeout)
         asked_at = time.monotonic()
         if (
-            not 0 < seconds <= LONGEST_SECONDS
-            or not patience > 0
+            not patience > 0
             or asked_at < self._down_until
-            or self._questions.qsize() >= _MOST_WAITING
+            or self._waiting.qsize() >= _MOST_WAITING
         ):
-            return Use.UNKNOWN
-        question = _Question(
-            name=(self._prefix + key).encode("ascii"),
-            milliseconds=math.ceil((seconds + CLOCK_MARGIN_SECONDS) * 1000),
-            deadline=asked_at + patience,
-        )
-        self._questions.put(question)
-        if not question.answered.wait(patience) and patience >= self._timeout:
+            return None
+        asked = _Asked(question, asked_at + patience)
+        self._waiting.put(asked)
+        if not asked.answered.wait(patience) and patience >= self._timeout:
             # The thread is stuck, in a look-up of the name perhaps: let others not wait as well.
             self._down_until = max(self._down_until, time.monotonic() + PAUSE_SECONDS)
-        return question.use
+        return asked.said
 
     def _run(self) -> None:
         works = self._exchange([])
@@ -129,18 +146,18 @@ class RedisReplayStore:
         self._connection.close()
         self._dismiss()
 
-    def _take(self) -> list[_Question]:
+    def _take(self) -> list[_Asked]:
         """All questions that wait, as soon as there is one; none after a while without any."""
-        batch: list[_Question | None] = []
+        batch: list[_Asked | None] = []
         try:
-            batch.append(self._questions.get(timeout=IDLE_SECONDS))
+            batch.append(self._waiting.get(timeout=IDLE_SECONDS))
             while len(batch) < _LARGEST_BATCH:
-                batch.append(self._questions.get_nowait())
+                batch.append(self._waiting.get_nowait())
         except Empty:
             pass
-        return [question for question in batch if question is not None]
+        return [asked for asked in batch if asked is not None]
 
-    def _exchange(self, batch: Sequence[_Question]) -> bool:
+    def _exchange(self, batch: Sequence[_Asked]) -> bool:
         """Asks and answers; whether the server did what it should."""
         try:
             self._ask(batch)
@@ -152,38 +169,35 @@ class RedisReplayStore:
             self._report(describe(error))
             return False
         finally:
-            for question in batch:
-                question.answered.set()
+            for asked in batch:
+                asked.answered.set()
         self._down_until = 0.0
         self._report("")
         return True
 
-    def _ask(self, batch: Sequence[_Question]) -> None:
+    def _ask(self, batch: Sequence[_Asked]) -> None:
         self._connection.connect()
         now = time.monotonic()
-        asked = [question for question in batch if now < question.deadline]
-        if not asked:
+        patient = [asked for asked in batch if now < asked.deadline]
+        if not patient:
             if list(self._connection.ask([(b"PING",)])) != [b"PONG"]:
                 raise UnexpectedAnswerError
             return
-        commands = [(b"SET", q.name, b"1", b"NX", b"PX", q.milliseconds) for q in asked]
-        for question, answer in zip(asked, self._connection.ask(commands), strict=True):
-            if answer == b"OK":
-                question.use = Use.FRESH
-            elif answer is None:
-                question.use = Use.USED
-            else:
-                raise UnexpectedAnswerError
+        commands = [command for asked in patient for command in asked.question.commands]
+        answers = self._connection.ask(commands)
+        for asked in patient:
+            mine = list(islice(answers, len(asked.question.commands)))
+            asked.said = asked.question.read(mine)
 
     def _dismiss(self) -> None:
         """Answers all who wait, UNKNOWN."""
         while True:
             try:
-                question = self._questions.get_nowait()
+                asked = self._waiting.get_nowait()
             except Empty:
                 return
-            if question is not None:
-                question.answered.set()
+            if asked is not None:
+                asked.answered.set()
 
     def _report(self, problem: str) -> None:
         if problem == self.problem:

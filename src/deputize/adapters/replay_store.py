@@ -3,7 +3,8 @@
 Rules of this file:
 - An identifier is forgotten only when its time is over. Where there is no room for another the
   store cannot say, and who asks refuses.
-- The clock of a store never goes back: what it has forgotten is not let in again.
+- One that ends when another did that was forgotten is not let in, whatever the clock says by
+  then: it may be the same.
 - No call looks at all entries.
 
 Sources: RFC 9449 section 11.1 (`jti` of a proof); RFC 7519 section 4.1.7 (`jti` of a token).
@@ -11,16 +12,12 @@ Sources: RFC 9449 section 11.1 (`jti` of a proof); RFC 7519 section 4.1.7 (`jti`
 
 from __future__ import annotations
 
-import heapq
 import math
 import threading
 from enum import StrEnum
 
-LONGEST_SECONDS = 1e9
-"""No store promises to remember for longer, about 30 years."""
-
-_FORGOTTEN_PER_CALL = 8
-"""More than one, so that places become free faster than they are taken."""
+from deputize.adapters.budget_store import MemoryBudgets, Spent
+from deputize.adapters.ending import EndingEntries
 
 
 class Use(StrEnum):
@@ -35,47 +32,36 @@ class Use(StrEnum):
 
 
 class MemoryReplayStore:
-    """Remembers the uses that this process has seen, at most `entries` at a time."""
+    """Remembers the uses that this process has seen, at most `entries` at a time.
+
+    It counts budgets too, at most as many, but in places of their own: who uses many of the one
+    kind up takes none of the other.
+    """
 
     problem = ""
     """It has none: it is here, or nothing is."""
 
     def __init__(self, entries: int) -> None:
-        self._entries = entries
-        self._until: dict[str, float] = {}
-        self._ends: list[tuple[float, str]] = []
-        self._now = -math.inf
+        self._used: EndingEntries[bool] = EndingEntries(entries)
+        self._budgets = MemoryBudgets(entries)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._until)
+        return len(self._used)
 
     def consume(self, key: str, until: float, now: float, timeout: float) -> Use:  # noqa: ARG002 - it never waits
         """Notes the use of `key`; `until` and `now` are epoch seconds."""
         if not math.isfinite(now):
             return Use.UNKNOWN
         with self._lock:
-            now = self._now = max(self._now, now)
-            if self._ends and self._ends[0][0] <= now:
-                self._forget(now)
-            if self._until.get(key, now) > now:
+            self._used.forget(now)
+            if self._used.get(key, now):
                 return Use.USED
-            if not 0 < until - now <= LONGEST_SECONDS or len(self._until) >= self._entries:
-                return Use.UNKNOWN
-            self._until[key] = until
-            heapq.heappush(self._ends, (until, key))
-            return Use.FRESH
+            return Use.FRESH if self._used.put(key, until, True, now) else Use.UNKNOWN  # noqa: FBT003 - a value
+
+    def spend(self, key: str, limit: int, window: int, now: float, timeout: float) -> Spent:  # noqa: ARG002 - it never waits
+        """Counts one use of a budget of `limit` in each window of so many seconds."""
+        return self._budgets.spend(key, limit, window, now)
 
     def stop(self) -> None:
         """Nothing to be done."""
-
-    def _forget(self, now: float) -> None:
-        """Drops a few of the identifiers whose time is over."""
-        ends = self._ends
-        for _ in range(_FORGOTTEN_PER_CALL):
-            if not ends or ends[0][0] > now:
-                return
-            until, key = heapq.heappop(ends)
-            # One that came back after its time was over has a later end of its own.
-            if self._until[key] == until:
-                del self._until[key]

@@ -25,7 +25,7 @@ from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
 from deputize.core.verdict import Decision, Denial, Permit
-from deputize.server.obligations import meet
+from deputize.server.obligations import Met, meet
 from deputize.server.ports import (
     Answers,
     Audit,
@@ -161,16 +161,18 @@ class Checker:
             if token is not earlier:
                 self._tokens.remember(compact, token)
         if isinstance(decision.verdict, Permit):
-            unmet = self._settle(decision.verdict, lookups[-1][0], now, deadline)
-            return decision if unmet is None else overrule(decision, unmet)
+            met = self._settle(decision.verdict, lookups[-1][0], now, deadline)
+            # What is only observed, `met.observed`, changes no answer. Nothing is told of it yet.
+            return decision if met.denial is None else overrule(decision, met.denial)
         return decision
 
-    def _settle(self, permit: Permit, compact: str, now: float, deadline: float) -> Denial | None:
+    def _settle(self, permit: Permit, compact: str, now: float, deadline: float) -> Met:
         """Does what an allow obliges to, unless it could not be audited anyway."""
         if self._limits.audit_required and not self._audit_is_healthy():
-            return Denial(reason=Reason.SYSTEM_AUDIT_UNAVAILABLE, detail="the sink fails")
+            denial = Denial(reason=Reason.SYSTEM_AUDIT_UNAVAILABLE, detail="the sink fails")
+            return Met(denial, None)
         if not permit.obligations:
-            return None
+            return Met(None, None)
         return meet(permit, compact, self._replay_store, self._sources, now, deadline)
 
     def _seconds_for(self, proxy: AskingProxy) -> float:

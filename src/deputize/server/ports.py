@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from deputize.adapters.budget_store import Spent
 from deputize.adapters.introspection import Activity
 from deputize.adapters.replay_store import Use
 from deputize.core.audit_event import AuditEvent
@@ -54,10 +55,13 @@ class Sources(Protocol):
 
 
 class ReplayStore(Protocol):
-    """Remembers what was used."""
+    """Remembers what was used, and how often."""
 
     def consume(self, key: str, until: float, now: float, timeout: float) -> Use:
         """Notes the use of `key`, good until `until`; epoch seconds, and seconds to wait."""
+
+    def spend(self, key: str, limit: int, window: int, now: float, timeout: float) -> Spent:
+        """Counts a use of a budget of `limit` in the window, of so many seconds, of `now`."""
 
 
 class Tokens(Protocol):

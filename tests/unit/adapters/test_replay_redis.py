@@ -11,8 +11,9 @@ from contextlib import contextmanager
 import pytest
 
 from deputize.adapters import replay_redis
+from deputize.adapters.ending import LONGEST_SECONDS
 from deputize.adapters.replay_redis import RedisReplayStore
-from deputize.adapters.replay_store import LONGEST_SECONDS, Use
+from deputize.adapters.replay_store import Use
 from tests.harness.polling import wait_until
 from tests.harness.scripted_server import Script, answer, drip, hang, running_server
 
@@ -248,7 +249,7 @@ def test_stopping_lets_those_who_wait_go() -> None:
     with running_server(talk(listener)) as url, running_store(url) as store:
         waiting = threading.Thread(target=lambda: uses.append(consume(store)))
         waiting.start()
-        wait_until(store._questions.qsize, BOUND_SECONDS)
+        wait_until(store._waiting.qsize, BOUND_SECONDS)
         stopping = threading.Thread(target=store.stop)
         stopping.start()
         wait_until(store._stopping.is_set, BOUND_SECONDS)

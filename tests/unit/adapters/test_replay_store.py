@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deputize.adapters.replay_store import LONGEST_SECONDS, MemoryReplayStore, Use
+from deputize.adapters.ending import LONGEST_SECONDS
+from deputize.adapters.replay_store import MemoryReplayStore, Use
 
 NOW = 1_800_000_000.0
 MICROSECONDS_AT_MOST = 200
@@ -124,6 +125,31 @@ def test_of_many_threads_one_gets_the_fresh_use() -> None:
         assert sorted(uses) == [Use.FRESH, *[Use.USED] * 7]
 
 
+def test_a_clock_that_was_ahead_refuses_only_what_it_forgot() -> None:
+    store, year = MemoryReplayStore(10), 365 * 86400
+    for number in range(3):
+        consume(store, f"before {number}", until=NOW + 60 + number)
+    # Everybody's clock is ahead, and what is used then is over before it is right again.
+    assert consume(store, "ahead", until=NOW + year + 60, now=NOW + year) is Use.FRESH
+    assert consume(store, "later", until=NOW + year + 500, now=NOW + year + 100) is Use.FRESH
+    for number in range(3):
+        assert consume(store, f"before {number}", until=NOW + 60 + number) is Use.UNKNOWN
+    assert consume(store, "after", until=NOW + 63, now=NOW + 1) is Use.FRESH
+    assert consume(store, "after", until=NOW + 63, now=NOW + 1) is Use.USED
+    assert consume(store, "ahead", until=NOW + year + 60, now=NOW + 2) is Use.UNKNOWN
+    assert consume(store, "later", until=NOW + year + 500, now=NOW + 2) is Use.USED
+
+
+def test_a_clock_that_is_ahead_before_all_is_forgotten_lets_nobody_in_again() -> None:
+    store = MemoryReplayStore(100)
+    for number in range(100):
+        consume(store, f"key {number}", until=NOW + 60 + number)
+    consume(store, "ahead", until=NOW + 5000, now=NOW + 1000)
+    for number in range(100):
+        use = consume(store, f"key {number}", until=NOW + 60 + number)
+        assert use in {Use.USED, Use.UNKNOWN}
+
+
 CALLS = st.lists(
     st.tuples(st.sampled_from("abcd"), st.integers(0, 20), st.integers(-3, 6)), max_size=60
 )
@@ -132,21 +158,26 @@ CALLS = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(CALLS, st.integers(0, 3))
-def test_a_store_says_what_a_list_of_all_uses_says(
+def test_a_store_says_what_lists_of_all_uses_says(
     calls: Sequence[tuple[str, int, int]], entries: int
 ) -> None:
     store = MemoryReplayStore(entries)
-    clock, latest = NOW, -math.inf
+    clock = NOW
     noted: dict[str, float] = {}
+    forgotten: list[float] = []
     for key, seconds, step in calls:
         clock += step
-        latest = max(latest, clock)
         until = clock + seconds
-        live = {k: end for k, end in noted.items() if end > latest}
+        forgotten += [end for end in noted.values() if end <= clock]
+        noted = {k: end for k, end in noted.items() if end > clock}
         use = consume(store, key, until, clock)
-        if key in live:
+        if key in noted:
             assert use is Use.USED
-        elif until <= latest or len(live) >= entries:
+        elif (
+            until <= clock
+            or len(noted) >= entries
+            or (forgotten and min(forgotten) <= until <= max(forgotten))
+        ):
             assert use is Use.UNKNOWN
         else:
             assert use is Use.FRESH
