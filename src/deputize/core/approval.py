@@ -147,7 +147,7 @@ def _find_key(
 
 
 def _check_times(claims: dict[str, Json], service: ApprovalService, now: float) -> float:
-    """Gives `exp`. Each check asks for what must hold, so that no number passes none of them."""
+    """Gives `exp`. Each check asks for what must hold, so that NaN passes none of them."""
     for name in _TIMES:
         if name not in claims:
             raise ApprovalError(f"claim {name} is absent")

@@ -77,7 +77,13 @@ def test_what_the_headers_say_of_a_body(headers: Mapping[str, str], expected: st
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [(-1, "truncated"), (-2, "truncated"), (len(BODY), "whole"), (len(BODY) + 1, "truncated")],
+    [
+        (-1, "truncated"),
+        (-2, "truncated"),
+        (0, "whole"),  # a proxy that does not count
+        (len(BODY), "whole"),
+        (len(BODY) + 1, "truncated"),
+    ],
 )
 def test_what_the_proxy_counts(size: int, expected: str) -> None:
     assert outcome(with_body(size=size)) == expected
