@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help dev fmt lint types arch unit property vectors integration fault test demo demo-serve \
-	redis-server bench soak fuzz generate check-generated lock clean
+	redis-server backends bench soak fuzz generate check-generated lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,9 +48,20 @@ redis-server: ## install a Redis for the tests, where there is neither it nor Va
 		apt-get update -qq && apt-get install -y -qq redis-server && \
 		{ [ ! -d /run/systemd/system ] || systemctl disable --now --quiet redis-server; }; }
 
-integration: redis-server
+backends: ## install nginx and Apache httpd for the tests, where they are missing
+	@export PATH="$$PATH:/usr/sbin"; \
+	{ command -v nginx >/dev/null && command -v apache2 httpd >/dev/null; } || \
+		command -v apt-get >/dev/null || \
+		{ echo "the tests need nginx and apache2 or httpd: install them" >&2; exit 1; }; \
+	command -v nginx >/dev/null || { \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx && \
+		{ [ ! -d /run/systemd/system ] || systemctl disable --now --quiet nginx; }; } || exit 1; \
+	command -v apache2 httpd >/dev/null || { \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends apache2-bin; }
 
-test: redis-server lint types arch check-generated ## the one test command: everything CI runs
+integration: redis-server backends
+
+test: redis-server backends lint types arch check-generated ## the one test command: everything CI runs
 	$(BIN)/pytest --cov --cov-report=term
 
 demo: $(STAMP) ## a story of calls through a real Envoy, each checked
