@@ -9,6 +9,7 @@ import orjson
 
 from deputize.config.loader import load
 from deputize.core import audit_event
+from deputize.core.audit_form import AuditEvent
 from deputize.core.decide import decide
 from deputize.core.keys import freeze_keys, parse_jwk_set
 from deputize.core.model import AccessRequest
@@ -60,7 +61,7 @@ def _type(node: Schema) -> str:
     return {"string": "text"}.get(node["type"], str(node["type"]))
 
 
-def _example(root: Path) -> audit_event.AuditEvent:
+def _example(root: Path) -> AuditEvent:
     """The event of an allowed call, decided under the configuration in `docs/examples`."""
     folder = root / example_token.FOLDER
     files = example_token.generate(root)

@@ -1,4 +1,4 @@
-"""The audit event as a JSON Schema, from the types of `core/audit_event.py`.
+"""The audit event as a JSON Schema, from the types of `core/audit_form.py`.
 
 Members are only ever added to the event, so the schema lets unknown ones pass.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import types
 from typing import Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from deputize.core.audit_event import SCHEMA_VERSION, AuditEvent
+from deputize.core.audit_event import SCHEMA_VERSION
+from deputize.core.audit_form import AuditEvent
 from scripts.reference.json_types import Schema
 
 _PLAIN = {str: "string", int: "integer", float: "number"}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from deputize.config.deny_list import DenyList
 from deputize.config.model import Model
-from deputize.config.schema import DelegationPolicy, ServiceConfig
+from deputize.config.policy_schema import DelegationPolicy
+from deputize.config.schema import ServiceConfig
 from scripts.reference.audit_schema import audit_schema
 from scripts.reference.json_types import Schema
 

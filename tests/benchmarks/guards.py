@@ -21,7 +21,7 @@ from deputize.adapters.envoy_response import Answers
 from deputize.adapters.replay_store import MemoryReplayStore
 from deputize.adapters.telemetry import Telemetry
 from deputize.config.loader import Loaded, load
-from deputize.core.audit_event import AuditEvent
+from deputize.core.audit_form import AuditEvent
 from deputize.core.decide import decide
 from deputize.core.keys import freeze_keys, parse_jwk_set
 from deputize.core.revocation import NOTHING_REVOKED, Revocations

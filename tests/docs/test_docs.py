@@ -18,7 +18,8 @@ from deputize.cli.main import app
 from deputize.config.deny_list import DenyList
 from deputize.config.loader import load
 from deputize.config.model import Model
-from deputize.config.schema import DelegationPolicy, ServiceConfig, ServiceSpec
+from deputize.config.policy_schema import DelegationPolicy
+from deputize.config.schema import ServiceConfig, ServiceSpec
 from deputize.config.strict_yaml import Value, parse_documents
 from deputize.config.validation import validate
 from deputize.core.reasons import Reason
@@ -100,7 +101,7 @@ def test_the_readme_shows_what_the_demo_tells() -> None:
 
 def test_example_configuration_loads() -> None:
     loaded = load(EXAMPLES / "config.yaml")
-    assert [rule.ref.rule for rule in loaded.compiled.rules] == [
+    assert [rule.ref.rule for rule in loaded.compiled.policies.rules] == [
         "read-orders",
         "place-orders",
         "no-bulk-export",

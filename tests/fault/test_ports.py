@@ -10,7 +10,7 @@ from typing import Never, cast
 import pytest
 
 from deputize.adapters.envoy_response import Answers, ObligationError
-from deputize.core.audit_event import AuditEvent
+from deputize.core.audit_form import AuditEvent
 from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot

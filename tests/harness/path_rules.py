@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from deputize.core.policy import Rule
+from deputize.core.rules import Rule
 from tests.harness.world import AGENT, HOST, ISSUER_URL, TRUST_DOMAIN, make_rule
 
 FILES = "files.example"

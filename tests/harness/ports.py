@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from deputize.adapters.envoy_response import Answers, UpstreamRules
 from deputize.adapters.replay_store import MemoryReplayStore
-from deputize.core.audit_event import AuditEvent
+from deputize.core.audit_form import AuditEvent
 from deputize.core.snapshot import Snapshot
 from deputize.core.verdict import Decision, Wanted
 from deputize.server import ports

@@ -24,7 +24,8 @@ from deputize.core.model import (
     Scope,
 )
 from deputize.core.paths import parse_path
-from deputize.core.policy import Rule, evaluate
+from deputize.core.policy import evaluate
+from deputize.core.rules import Rule
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.reasons import Reason
 from deputize.core.spiffe import parse_spiffe_id

@@ -27,7 +27,7 @@ from deputize.adapters.telemetry import Telemetry
 from deputize.cli.main import app
 from deputize.cli.offline import read_sources
 from deputize.config.loader import Loaded, load
-from deputize.core.audit_event import AuditEvent
+from deputize.core.audit_form import AuditEvent
 from deputize.core.decide import decide
 from deputize.core.snapshot import Snapshot
 from deputize.core.verdict import Decision, Wanted

@@ -14,12 +14,16 @@ from urllib.parse import quote
 
 from cryptography import x509
 
+from deputize.core.approval import ApprovalNeed, ApprovalService
 from deputize.core.bundles import Bundle
+from deputize.core.call_patterns import CallPattern
 from deputize.core.claims import ScopeClaim
+from deputize.core.conditions import Condition
 from deputize.core.decide import decide
 from deputize.core.delegation import ChainRules
 from deputize.core.identities import IdentityMap, parse_template
 from deputize.core.keys import Algorithm, KeyRing, freeze_keys, parse_jwk_set
+from deputize.core.limits import NO_LIMITS, Limits
 from deputize.core.mandate import MandateRules
 from deputize.core.matching import PrincipalPattern, parse_agent_pattern, parse_path_pattern
 from deputize.core.model import (
@@ -29,16 +33,19 @@ from deputize.core.model import (
     Json,
     Kind,
     PeerSource,
+    Resource,
     RuleRef,
     Scope,
+    StepUp,
     UpstreamFact,
 )
 from deputize.core.peer import PeerRules
-from deputize.core.policy import Rule, RuleEffect
+from deputize.core.pattern_trees import RouteTree
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.profiles import IssuerProfile
 from deputize.core.request import RequestRules
 from deputize.core.revocation import NOTHING_REVOKED, Revocations
+from deputize.core.rules import Budget, Policies, Rule, RuleEffect
 from deputize.core.snapshot import Snapshot
 from deputize.core.spiffe import SpiffeId, TrustDomain, parse_spiffe_id
 from deputize.core.token_use import StatusLists
@@ -58,6 +65,7 @@ PROXY = f"spiffe://{TRUST_DOMAIN}/ns/edge/sa/gateway"
 SKEW = 10.0
 MAX_LIFETIME = 3600.0
 PROOF_MAX_AGE = 60.0
+APPROVAL_HEADER = "x-approval"
 
 
 @cache
@@ -129,6 +137,13 @@ def make_rule(
     max_depth: int | None = None,
     upstream_facts: Iterable[UpstreamFact] = (UpstreamFact.PRINCIPAL, UpstreamFact.AGENT),
     use_once: bool = False,
+    call: CallPattern | None = None,
+    upgrades: Iterable[str] = (),
+    conditions: Iterable[Condition] = (),
+    step_up: StepUp | None = None,
+    approval: ApprovalNeed | None = None,
+    budget: Budget | None = None,
+    is_observed: bool = False,
 ) -> Rule:
     """A rule named `<policy>/<rule>` for anyone of the default issuer."""
     policy, _, rule = name.partition("/")
@@ -140,10 +155,17 @@ def make_rule(
         hosts=tuple(hosts),
         methods=tuple(methods),
         paths=tuple(parse_path_pattern(text) for text in paths),
+        call=call,
+        upgrades=frozenset(upgrades),
+        conditions=tuple(conditions),
         scopes=frozenset(Scope(scope) for scope in scopes),
         max_depth=max_depth,
+        step_up=step_up,
+        approval=approval,
+        budget=budget,
         upstream_facts=tuple(upstream_facts),
         use_once=use_once,
+        is_observed=is_observed,
     )
 
 
@@ -315,14 +337,36 @@ def make_snapshot(
         revocations=revocations,
         status_lists=status_lists,
         chain_rules=ChainRules(max_depth, frozenset(forbidden), frozenset(required)),
-        policies=PolicyIndex(rules),
+        policies=make_policies(rules),
         digest="digest of the configuration",
     )
 
 
 def with_rules(snapshot: Snapshot, rules: Iterable[Rule]) -> Snapshot:
     """The same world under other policies."""
-    return replace(snapshot, policies=PolicyIndex(rules))
+    return replace(snapshot, policies=make_policies(rules))
+
+
+def make_policies(
+    rules: Iterable[Rule],
+    *,
+    resources: Iterable[tuple[str, str, Resource]] = (),
+    limits: Limits = NO_LIMITS,
+    services: Iterable[ApprovalService] = (),
+    is_observed: bool = False,
+) -> Policies:
+    """These rules in use; `resources` are hosts and path patterns with what stands behind them."""
+    tree: RouteTree[list[Resource]] = RouteTree(list)
+    for host, path, resource in resources:
+        tree.leaf(host, parse_path_pattern(path)).append(resource)
+    return Policies(
+        index=PolicyIndex(rules),
+        resources=tree,
+        limits=limits,
+        approval_header=APPROVAL_HEADER,
+        approval_services={service.issuer: service for service in services},
+        is_observed=is_observed,
+    )
 
 
 def make_svid(

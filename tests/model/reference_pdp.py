@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from deputize.core.matching import ANY, host_matches
 from deputize.core.model import Action, Delegation, RuleRef, Scope
-from deputize.core.policy import Rule, RuleEffect
+from deputize.core.rules import Rule, RuleEffect
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Effect
 

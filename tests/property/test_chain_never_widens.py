@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deputize.core.model import Action, Actor, Delegation, Kind
-from deputize.core.policy import Rule
+from deputize.core.rules import Rule
 from deputize.core.verdict import Effect
 from tests.harness.issuer import nest_actors
 from tests.harness.strategies import LAW, actions, answer, delegations, policies

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 
 from deputize.core.model import Action, Delegation
-from deputize.core.policy import Rule
+from deputize.core.rules import Rule
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Effect
 from tests.harness.strategies import (

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 
 from deputize.core.model import Action, Delegation
-from deputize.core.policy import Rule
+from deputize.core.rules import Rule
 from deputize.core.policy_index import PolicyIndex
 from tests.harness.strategies import actions, answer, delegations, policies
 from tests.model import reference_pdp

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deputize.core.model import Action, Delegation
-from deputize.core.policy import Rule
+from deputize.core.rules import Rule
 from tests.harness.strategies import LAW, actions, answer, delegations, policies
 
 

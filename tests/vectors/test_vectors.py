@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from deputize.adapters.presentation import PRESENTATIONS
-from deputize.core.audit_event import AuditEvent
+from deputize.core.audit_form import AuditEvent
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Effect
 from scripts.generate_vectors import find_stale, generate

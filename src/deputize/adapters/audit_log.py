@@ -20,7 +20,7 @@ from typing import Protocol
 
 import orjson
 
-from deputize.core.audit_event import AuditEvent
+from deputize.core.audit_form import AuditEvent
 
 LINGER_SECONDS = 0.005
 """How long the writer collects events before it writes them together."""

@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 
 from deputize._proto.envoy.config.core.v3.base_pb2 import HeaderValue, Metadata
+from deputize._proto.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from deputize.core.model import AccessRequest, Json
 
@@ -62,6 +63,7 @@ def read_check(octets: bytes, decision_id: str, proxies: tuple[str, ...] | None)
         except _MetadataError as error:
             defect = defect or str(error)
     principal = source.principal
+    body, body_defect = _read_body(http)
     return AccessRequest(
         decision_id,
         defect,
@@ -77,6 +79,9 @@ def read_check(octets: bytes, decision_id: str, proxies: tuple[str, ...] | None)
         # Told where it explains a missing principal; not worth its time elsewhere.
         not principal and source.address.HasField("envoy_internal_address"),
         proxies,
+        body,
+        http.size,
+        body_defect,
     )
 
 
@@ -97,6 +102,19 @@ def unreadable(defect: str, decision_id: str, proxies: tuple[str, ...] | None) -
         is_internal=False,
         proxies=proxies,
     )
+
+
+def _read_body(http: AttributeContext.HttpRequest) -> tuple[bytes, str]:
+    """The body, and why it may not be what the caller sent."""
+    text = http.body
+    if not text:
+        return http.raw_body, ""
+    if http.raw_body:
+        return b"", "a body in both forms"
+    if "!" in text or "\ufffd" in text:
+        # Where Envoy sends the body as text, these stand for octets that are none.
+        return b"", "a text body that may have been changed; let the proxy send octets"
+    return text.encode("utf-8", "surrogatepass"), ""
 
 
 def _join(raw: Iterable[HeaderValue]) -> dict[str, str]:

@@ -6,10 +6,9 @@ Rules of this file:
   `error_response` count as failures, which proxies may be told to let pass.
 - Our headers are set by overwriting; whatever a server could take for one of them is removed.
   A name never stands in both lists: Envoy removes after setting, agentgateway before.
-- A caller sees the reason code, a public text and the decision id, nothing of policy or token.
+- What a refusal says to the caller is in `refusal.py`.
 
-Sources: Envoy `api/envoy/service/auth/v3/external_auth.proto`; RFC 6750 section 3; RFC 9449 section
-7.1; RFC 9457.
+Source: Envoy `api/envoy/service/auth/v3/external_auth.proto`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-import orjson
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 from deputize._proto.envoy.config.core.v3.base_pb2 import HeaderValueOption
@@ -29,9 +27,9 @@ from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import (
 from deputize._proto.envoy.type.v3.http_status_pb2 import HttpStatus
 from deputize._proto.google.rpc.status_pb2 import Status
 from deputize.adapters.presentation import PERMISSION_DENIED, PRESENTATIONS
-from deputize.core.keys import Algorithm
+from deputize.adapters.refusal import write_refusal
 from deputize.core.model import AccessRequest, UpstreamFact
-from deputize.core.reasons import REASONS, Reason
+from deputize.core.reasons import Reason
 from deputize.core.verdict import Decision, Denial, Permit
 
 MAX_FACTS_BYTES = 4096
@@ -42,9 +40,6 @@ _HEADER_SAFE = re.compile(r"[!-$&-~]*")
 _SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _WORD = re.compile(r"[a-z0-9]+")
 _AUTHORIZATION = "authorization"
-_PROOF_ERROR = "invalid_dpop_proof"
-_BEARER = 'Bearer realm="deputize"'
-_DPOP = f'DPoP realm="deputize", algs="{" ".join(Algorithm)}"'
 
 
 class ObligationError(Exception):
@@ -94,7 +89,7 @@ class Answers:
         if isinstance(decision.verdict, Permit):
             response = self._allow(request, decision, decision.verdict)
         else:
-            response = self._deny(decision, decision.verdict)
+            response = self._deny(request, decision, decision.verdict)
         metadata = response.dynamic_metadata.fields
         for name, value in _metadata(decision):
             metadata[name].string_value = value
@@ -124,17 +119,16 @@ class Answers:
         token = value.rpartition(" ")[2]
         return f"Bearer {token}" if self._rules.forward_header == _AUTHORIZATION else token
 
-    def _deny(self, decision: Decision, denial: Denial) -> CheckResponse:
-        shown = PRESENTATIONS[denial.reason]
-        response = CheckResponse(status=Status(code=shown.grpc_code, message=denial.reason.value))
+    def _deny(self, request: AccessRequest, decision: Decision, denial: Denial) -> CheckResponse:
+        refusal = write_refusal(request, decision, denial)
+        status = Status(code=refusal.grpc_code, message=denial.reason.value)
+        response = CheckResponse(status=status)
         answer = response.denied_response
-        answer.status.code = shown.http_status
-        answer.body = _problem(decision, denial, shown.http_status)
-        _add_header(answer.headers, "content-type", "application/problem+json")
-        _add_header(answer.headers, "cache-control", "no-store")
+        answer.status.code = refusal.http_status
+        answer.body = refusal.body
+        for name, value in refusal.headers:
+            _add_header(answer.headers, name, value)
         _add_header(answer.headers, self._id_name, decision.decision_id)
-        if shown.challenge is not None:
-            _add_header(answer.headers, "www-authenticate", _challenge(shown.challenge, denial))
         return response
 
 
@@ -198,29 +192,6 @@ def _add_header(
     option.header.value = value
 
 
-def _challenge(error: str, denial: Denial) -> str:
-    parts = [_DPOP if error == _PROOF_ERROR else _BEARER]
-    if error:
-        parts.append(f'error="{error}"')
-        parts.append(f'error_description="{REASONS[denial.reason].public}"')
-    if denial.needed_scopes:
-        parts.append(f'scope="{" ".join(sorted(denial.needed_scopes))}"')
-    return ", ".join(parts)
-
-
-def _problem(decision: Decision, denial: Denial, http_status: int) -> str:
-    return orjson.dumps(
-        {
-            "type": f"urn:deputize:reason:{denial.reason.value}",
-            "title": "Access denied",
-            "status": http_status,
-            "detail": REASONS[denial.reason].public,
-            "reason": denial.reason.value,
-            "decision_id": decision.decision_id,
-        }
-    ).decode()
-
-
 def _metadata(decision: Decision) -> list[tuple[str, str]]:
     """What access logs and later filters may use, on both answers."""
     proven, rule = decision.proven, decision.rule
@@ -235,6 +206,13 @@ def _metadata(decision: Decision) -> list[tuple[str, str]]:
         pairs.append(("principal", proven.token.subject))
     if proven.delegation is not None:
         pairs.append(("agent", proven.delegation.agent.text))
+    if proven.action is not None and proven.action.calls:
+        # Of a batch only the first: what access logs need is a word, not a list.
+        pairs.append(("call", proven.action.calls[0].method))
+        pairs.append(("call_name", proven.action.calls[0].name))
     if rule is not None:
         pairs.append(("rule", str(rule)))
+    if decision.observed is not None:
+        pairs.append(("observed_reason", decision.observed.reason.value))
+        pairs.append(("observed_rule", str(decision.observed.rule or "")))
     return pairs

@@ -4,6 +4,7 @@ Rules of this file:
 - The URL has one reading or is refused. It holds a password: nothing quotes it.
 - No retries, and no options from the URL: each would change what the code around relies on.
 - TLS checks the server's name, and trusts what was configured and nothing else.
+- Of a server that does not stop talking no more is read than answers can be long.
 
 Sources: https://www.iana.org/assignments/uri-schemes/prov/redis; RFC 3986 sections 2.1, 3.2.1.
 """
@@ -14,7 +15,8 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 from urllib.parse import unquote
 
 import redis
@@ -31,6 +33,10 @@ _URL = re.compile(
     r"(?:/(?P<database>[0-9]{0,5}))?"
 )
 _CODE = re.compile("[A-Z]{1,20}")
+_ANSWER_OCTETS = 4096
+"""More than an answer to any of our commands has, an error with its words included."""
+_GREETING_OCTETS = 4 * _ANSWER_OCTETS
+"""The same for what is said while connecting."""
 _PORT = 6379
 _LARGEST_PORT = 65535
 
@@ -44,7 +50,8 @@ class RedisConnection:
     """
 
     def __init__(self, url: str, timeout_seconds: float, ca_file: str | None) -> None:
-        self._client = _client(url, timeout_seconds, ca_file)
+        self._allowance = Allowance()
+        self._client = _client(url, timeout_seconds, ca_file, self._allowance)
 
     def connect(self) -> None:
         """Connects, unless there is a connection that is open and has nothing left to read.
@@ -61,14 +68,16 @@ class RedisConnection:
                 usable = False
             if not usable:
                 client.disconnect()
+        self._allowance.octets = _GREETING_OCTETS
         client.connect()
 
     def ask(self, commands: Sequence[Command]) -> Iterator[object]:
         """Sends all commands, then gives the answer to each; whoever stops before must close.
 
         Raises:
-            redis.RedisError: no answer, or one that is an error.
+            redis.RedisError: no answer, or one that is an error or too long.
         """
+        self._allowance.octets = len(commands) * _ANSWER_OCTETS
         self._client.send_packed_command(self._client.pack_commands(commands))
         for _ in commands:
             yield self._client.read_response()
@@ -76,6 +85,41 @@ class RedisConnection:
     def close(self) -> None:
         """Disconnects."""
         self._client.disconnect()
+
+
+@dataclass(slots=True)
+class Allowance:
+    """How much may still be read."""
+
+    octets: int = 0
+
+
+class BoundedSocket:
+    """A socket that gives no more than it may, and in all else is the one it stands for."""
+
+    def __init__(self, inner: socket.socket, allowance: Allowance) -> None:
+        self._inner = inner
+        self._allowance = allowance
+
+    def recv(self, size: int) -> bytes:
+        """Reads as ever; raises OSError when there was too much."""
+        octets = self._inner.recv(size)
+        self._count(len(octets))
+        return octets
+
+    def recv_into(self, buffer: bytearray) -> int:
+        """Reads as ever; raises OSError when there was too much."""
+        size = self._inner.recv_into(buffer)
+        self._count(size)
+        return size
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def _count(self, size: int) -> None:
+        self._allowance.octets -= size
+        if self._allowance.octets < 0:
+            raise OSError("the answer is too long")
 
 
 def describe(error: Exception) -> str:
@@ -90,7 +134,9 @@ def describe(error: Exception) -> str:
     return name
 
 
-def _client(url: str, timeout_seconds: float, ca_file: str | None) -> redis.Connection:
+def _client(
+    url: str, timeout_seconds: float, ca_file: str | None, allowance: Allowance
+) -> redis.Connection:
     parts = _URL.fullmatch(url)
     if parts is None:
         raise ValueError(
@@ -113,23 +159,38 @@ def _client(url: str, timeout_seconds: float, ca_file: str | None) -> redis.Conn
         "driver_info": None,
     }
     if parts["scheme"] == "rediss":
-        return _TlsConnection(ca_file, **options)
+        return _TlsConnection(ca_file, allowance, **options)
     if ca_file is not None:
         raise ValueError("a store with a CA file needs a rediss URL")
-    return redis.Connection(**options)
+    return _Connection(allowance, **options)
 
 
-class _TlsConnection(redis.Connection):
+class _Connection(redis.Connection):
+    """The client's own, on a socket that is bounded."""
+
+    def __init__(self, allowance: Allowance, **options: Any) -> None:  # noqa: ANN401 - redis decides
+        super().__init__(**options)  # type: ignore[no-untyped-call] # redis has it untyped
+        self._allowance = allowance
+
+    def _connect(self) -> socket.socket:
+        return cast("socket.socket", BoundedSocket(self._open(), self._allowance))
+
+    def _open(self) -> socket.socket:
+        plain: socket.socket = super()._connect()  # type: ignore[no-untyped-call] # likewise
+        return plain
+
+
+class _TlsConnection(_Connection):
     """TLS. The client's own trusts the system's authorities beside a CA file, this does not."""
 
-    def __init__(self, ca_file: str | None, **options: Any) -> None:  # noqa: ANN401 - redis decides
-        super().__init__(**options)  # type: ignore[no-untyped-call] # redis has it untyped
+    def __init__(self, ca_file: str | None, allowance: Allowance, **options: Any) -> None:  # noqa: ANN401 - likewise
+        super().__init__(allowance, **options)
         self._ca_file = ca_file
         # Now, for the sake of an early error.
         self._trust()
 
-    def _connect(self) -> socket.socket:
-        plain: socket.socket = super()._connect()  # type: ignore[no-untyped-call] # likewise
+    def _open(self) -> socket.socket:
+        plain = super()._open()
         try:
             return self._trust().wrap_socket(plain, server_hostname=self.host)
         except BaseException:

@@ -77,7 +77,7 @@ def validate(config: ConfigOption) -> None:
     loaded = load_config(config)
     # One that is not there yet is a warning, as other files are that come from elsewhere.
     revocations = read_deny_lists(file for file in deny_list_files(loaded) if Path(file).is_file())
-    issuers, rules = len(loaded.compiled.issuers), len(loaded.compiled.rules)
+    issuers, rules = len(loaded.compiled.issuers), len(loaded.compiled.policies.rules)
     for warning in find_warnings(loaded, revocations):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"valid: rules {rules}, issuers {issuers}, digest {loaded.digest[:12]}")

@@ -13,22 +13,20 @@ from types import MappingProxyType
 
 from deputize.config.issuer_compiler import compile_issuers
 from deputize.config.problems import Problem, nearest
-from deputize.config.schema import DelegationPolicy, OnBehalfOf, PolicyRule, ServiceSpec
-from deputize.config.strict_yaml import Document, Location
-from deputize.core.delegation import ChainRules
-from deputize.core.matching import (
-    PathPattern,
-    PrincipalPattern,
-    parse_agent_pattern,
-    parse_path_pattern,
+from deputize.config.policy_compiler import (
+    CompiledPolicies,
+    SourcedPolicies,
+    compile_policies,
 )
-from deputize.core.model import PeerSource, RuleRef, Scope, UpstreamFact
-from deputize.core.policy import Rule, RuleEffect
+from deputize.config.schema import ServiceSpec
+from deputize.config.strict_yaml import Document, Location
+from deputize.core.approval import ApprovalService
+from deputize.core.delegation import ChainRules
+from deputize.core.keys import Algorithm
+from deputize.core.model import PeerSource
 from deputize.core.request import RequestRules
 from deputize.core.spiffe import SpiffeId, TrustDomain, parse_spiffe_id
 from deputize.core.trust import TrustedIssuer
-
-_DEFAULT_FACTS = (UpstreamFact.PRINCIPAL, UpstreamFact.AGENT, UpstreamFact.DECISION_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +43,34 @@ class CompiledPeers:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The core's rules for the four questions, without keys."""
+    """The core's rules for the four questions, without keys.
+
+    `approval_services` are by their issuer; with `is_observed` no refusal of policies is enforced.
+    """
 
     request_rules: RequestRules
     peers: CompiledPeers
     issuers: Mapping[str, TrustedIssuer]
     chain_rules: ChainRules
-    rules: tuple[Rule, ...]
+    policies: CompiledPolicies
+    approval_header: str
+    approval_services: Mapping[str, ApprovalService]
+    is_observed: bool
 
 
 def compile_config(
     service: ServiceSpec,
     service_document: Document,
-    policies: list[tuple[DelegationPolicy, Document]],
+    policies: SourcedPolicies,
 ) -> tuple[Compiled, list[Problem]]:
     """Builds the values of the core and names every problem found on the way."""
     problems = _check_service(service, service_document)
-    problems += _check_names(policies)
     issuers, found = compile_issuers(service, service_document)
     problems += found
-    rules = tuple(
-        _compile_rule(policy.metadata.name, rule)
-        for policy, _document in policies
-        for rule in policy.spec.rules
-    )
+    compiled_policies, found = compile_policies(policies)
+    problems += found
+    services = _approval_services(service)
+    problems += _check_approvals(service, service_document, policies)
     chain = service.delegation
     compiled = Compiled(
         RequestRules(service.token.header),
@@ -79,9 +81,55 @@ def compile_config(
             frozenset(chain.forbidden_actors),
             frozenset(chain.required_actors),
         ),
-        rules,
+        compiled_policies,
+        service.approvals.header if service.approvals else "",
+        services,
+        service.policy_mode == "observe",
     )
     return compiled, problems
+
+
+def _approval_services(service: ServiceSpec) -> Mapping[str, ApprovalService]:
+    entries = service.approvals.services if service.approvals else []
+    return MappingProxyType(
+        {
+            entry.issuer: ApprovalService(
+                entry.issuer,
+                tuple(map(Algorithm, entry.algorithms)),
+                float(entry.max_lifetime_seconds),
+                float(service.token.clock_skew_seconds),
+            )
+            for entry in entries
+        }
+    )
+
+
+def _check_approvals(
+    service: ServiceSpec, document: Document, policies: SourcedPolicies
+) -> list[Problem]:
+    """Services that are known once, apart from issuers of tokens, and rules that name them."""
+    problems: list[Problem] = []
+    entries = service.approvals.services if service.approvals else []
+    known = {entry.issuer for entry in service.issuers}
+    for position, entry in enumerate(entries):
+        place: Location = ("spec", "approvals", "services", position)
+        if entry.issuer in known:
+            message = "stands twice, or is an issuer of tokens: its tokens would be approvals"
+            problems.append(document.problem((*place, "issuer"), message))
+        if entry.keys.discovery:
+            message = "`discovery` is for issuers of tokens; give `file` or `url`"
+            problems.append(document.problem((*place, "keys", "discovery"), message))
+        known.add(entry.issuer)
+    services = {entry.issuer for entry in entries}
+    for policy, source in policies:
+        for number, rule in enumerate(policy.spec.rules):
+            for position, name in enumerate(rule.approval.services if rule.approval else ()):
+                if name not in services:
+                    near = nearest(name, services) if services else ""
+                    at = ("spec", "rules", number, "approval", "services", position)
+                    message = f"`{name}` is not in `approvals.services`{near}"
+                    problems.append(source.problem(at, message))
+    return problems
 
 
 def _compile_peers(service: ServiceSpec) -> CompiledPeers:
@@ -94,42 +142,6 @@ def _compile_peers(service: ServiceSpec) -> CompiledPeers:
         peer.metadata_namespace or "",
         frozenset(TrustDomain(bundle.trust_domain) for bundle in peer.bundles),
     )
-
-
-def _compile_rule(policy: str, rule: PolicyRule) -> Rule:
-    effect = RuleEffect(rule.effect)
-    paths = tuple(parse_path_pattern(text) for text in rule.paths)
-    return Rule(
-        ref=RuleRef(policy, rule.name),
-        effect=effect,
-        agents=tuple(parse_agent_pattern(text) for text in rule.agents),
-        principals=tuple(_compile_principal(entry) for entry in rule.on_behalf_of),
-        hosts=tuple(rule.hosts),
-        methods=tuple(rule.methods),
-        paths=_with_trailing_slash(paths) if effect is RuleEffect.FORBID else paths,
-        scopes=frozenset(Scope(scope) for scope in rule.scopes or ()),
-        max_depth=rule.chain.max_depth if rule.chain else None,
-        upstream_facts=_DEFAULT_FACTS
-        if rule.obligations is None
-        else tuple(UpstreamFact(name) for name in rule.obligations.upstream_headers),
-        use_once=rule.obligations is not None and rule.obligations.use_token_once,
-    )
-
-
-def _compile_principal(entry: OnBehalfOf) -> PrincipalPattern:
-    claims = {name: frozenset(values) for name, values in (entry.claims or {}).items()}
-    return PrincipalPattern(entry.issuer, frozenset(entry.subjects or ()), MappingProxyType(claims))
-
-
-def _with_trailing_slash(paths: tuple[PathPattern, ...]) -> tuple[PathPattern, ...]:
-    """Many back ends serve `/admin/` as `/admin`; a forbid must not depend on it."""
-    twins = {path.segments: path for path in paths if not path.has_tail}
-    for path in paths:
-        if not path.has_tail:
-            slashed = path.segments[:-1] if path.segments[-1] == "" else (*path.segments, "")
-            if slashed:
-                twins.setdefault(slashed, PathPattern(path.text, slashed, has_tail=False))
-    return (*(path for path in paths if path.has_tail), *twins.values())
 
 
 def _check_service(service: ServiceSpec, document: Document) -> list[Problem]:
@@ -162,7 +174,9 @@ def _check_service(service: ServiceSpec, document: Document) -> list[Problem]:
 
 def _check_headers(service: ServiceSpec, document: Document) -> list[Problem]:
     """Headers with our prefix are ours alone."""
+    approvals = service.approvals
     named: list[tuple[Location, str | None]] = [
+        (("spec", "approvals", "header"), approvals.header if approvals else None),
         (("spec", "token", "header"), service.token.header),
         (("spec", "token", "forwardHeader"), service.token.forward_header),
     ]
@@ -176,27 +190,3 @@ def _check_headers(service: ServiceSpec, document: Document) -> list[Problem]:
         for location, name in named
         if name is not None and name.startswith(prefix)
     ]
-
-
-def _check_names(policies: list[tuple[DelegationPolicy, Document]]) -> list[Problem]:
-    problems: list[Problem] = []
-    first: dict[str, str] = {}
-    for policy, document in policies:
-        name = policy.metadata.name
-        if name in first:
-            problems.append(
-                document.problem(
-                    ("metadata", "name"), f"policy `{name}` stands in {first[name]} too"
-                )
-            )
-        first.setdefault(name, document.file)
-        seen: set[str] = set()
-        for position, rule in enumerate(policy.spec.rules):
-            if rule.name in seen:
-                problems.append(
-                    document.problem(
-                        ("spec", "rules", position, "name"), f"rule `{rule.name}` stands twice"
-                    )
-                )
-            seen.add(rule.name)
-    return problems

@@ -37,7 +37,7 @@ def sign_files(sources: tuple[Path, ...]) -> Signature:
 
 
 def policy_files(path: Path) -> list[Path]:
-    """The files a listed path stands for: itself, or the YAML files in a folder.
+    """The files a listed path stands for: itself, or the YAML files in a folder but for tests.
 
     Raises:
         OSError: the folder cannot be read.
@@ -48,8 +48,15 @@ def policy_files(path: Path) -> list[Path]:
     return sorted(
         file
         for file in path.iterdir()
-        if file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
+        if file.suffix in {".yaml", ".yml"}
+        and not file.name.startswith(".")
+        and not is_test_file(file)
     )
+
+
+def is_test_file(path: Path) -> bool:
+    """Cases for policies stand beside them, and are none."""
+    return path.name.endswith((".test.yaml", ".test.yml"))
 
 
 def is_folder(path: Path) -> bool:

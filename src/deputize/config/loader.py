@@ -29,7 +29,8 @@ from deputize.config.files import (
 from deputize.config.model import Model
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.references import Known, check_references, known_names
-from deputize.config.schema import DelegationPolicy, ServiceConfig, ServiceSpec
+from deputize.config.policy_schema import DelegationPolicy
+from deputize.config.schema import ServiceConfig, ServiceSpec
 from deputize.config.strict_yaml import Document, parse_documents
 from deputize.config.validation import validate
 
@@ -164,6 +165,7 @@ def _policy_paths(document: Document, base: Path) -> list[Path]:
 def _fetched_files(service: ServiceSpec) -> list[str]:
     """The files that sources in the background read, and read again when they change."""
     keys = [entry.keys.file for entry in service.issuers]
+    keys += [entry.keys.file for entry in service.approvals.services] if service.approvals else []
     bundles = [bundle.file for bundle in service.peer.bundles]
     deny_lists = [source.file for source in service.deny_lists]
     files = [file for file in (*keys, *bundles, *deny_lists) if file is not None]

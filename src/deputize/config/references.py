@@ -44,21 +44,26 @@ def _valid(domains: Iterator[str]) -> frozenset[str]:
 def check_references(policy: Document, known: Known) -> list[Problem]:
     """Each issuer and trust domain of the policy that the configuration does not know."""
     problems: list[Problem] = []
-    rule = ("spec", "rules", None)
     if known.issuers:
-        for issuer, place in _texts(policy.value, (*rule, "onBehalfOf", None, "issuer")):
+        for issuer, place in _named(policy.value, ("onBehalfOf", None, "issuer")):
             if issuer not in known.issuers:
                 near = nearest(issuer, known.issuers)
                 message = f"issuer {show_found(issuer)} is not configured{near}"
                 problems.append(policy.problem(place, message))
     if known.trust_domains:
-        for agent, place in _texts(policy.value, (*rule, "agents", None)):
+        for agent, place in _named(policy.value, ("agents", None)):
             domain = agent.removeprefix(_SCHEME).partition("/")[0]
             if agent.startswith(_SCHEME) and domain not in known.trust_domains:
                 near = nearest(domain, known.trust_domains)
                 message = f"trust domain `{domain}` is not in `peer.trustDomains`{near}"
                 problems.append(policy.problem(place, message))
     return problems
+
+
+def _named(value: Value, path: tuple[str | None, ...]) -> Iterator[tuple[str, Location]]:
+    """The texts at this path in each entry of each list that names agents and principals."""
+    for key in ("rules", "agentCeilings", "principalScopes"):
+        yield from _texts(value, ("spec", key, None, *path))
 
 
 def _texts(

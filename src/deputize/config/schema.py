@@ -1,4 +1,4 @@
-"""Configuration and policy files as models: the only source of their JSON Schemas and references.
+"""The service's configuration as models: the only source of its JSON Schema and reference.
 
 Rules of this file:
 - Unknown keys are refused; types are strict (no text for a number).
@@ -11,19 +11,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from deputize.config.issuer_schema import Issuer
+from deputize.config.issuer_schema import Algorithms, Issuer, KeySource
 from deputize.config.model import Model
 from deputize.config.texts import (
     Address,
     AddressOrSocket,
-    AgentText,
+    AttributeName,
     HeaderName,
     HeaderPrefix,
-    HostText,
-    MethodText,
     Name,
-    PathText,
-    ScopeText,
     SpiffeIdText,
     Text,
     TrustDomainText,
@@ -212,13 +208,15 @@ class DenyListSource(Model):
 
 
 class Replay(Model):
-    """Where it is kept which tokens and proofs were used, of those that may be used once."""
+    """Where it is kept which tokens, proofs and approvals were used, of those that may be used
+    once, and how far budgets are used up."""
 
     store: Literal["memory", "redis"] = "memory"
     """`memory`: each process knows only its own. `redis`: shared by all (Redis or Valkey, extra
     `deputize[redis]`)."""
     entries: Annotated[int, Field(ge=1, le=10000000)] = 100000
-    """Most identifiers kept in memory; when all are still good, calls are refused."""
+    """Most identifiers kept in memory, and most counts of budgets; when all are still good, calls
+    that need another are refused."""
     url_file: Text | None = None
     """File with the URL of the server, `redis://` or `rediss://`, with `store: redis`."""
     ca_file: Text | None = None
@@ -250,6 +248,9 @@ class Audit(Model):
     """One JSON line per decision, to standard output or to `file`."""
     file: Text | None = None
     """The file, with `sink: file`; reopened when it is moved away."""
+    claims: Annotated[list[AttributeName], UniqueTexts] = []
+    """Claims of the token, or attributes of its issuer's profile, that events record, so that
+    `deputize policy replay` can ask new policies about them. They may be personal data."""
     queue_size: Annotated[int, Field(ge=1, le=1000000)] = 10000
     """Events that may wait for the sink."""
     on_failure: Literal["deny", "count"] = "deny"
@@ -260,6 +261,28 @@ class Audit(Model):
         if (self.sink == "file") != (self.file is not None):
             raise ValueError("`file` goes with `sink: file`, and only with it")
         return self
+
+
+class ApprovalServiceSettings(Model):
+    """A service whose signed approvals rules may ask for."""
+
+    issuer: Text
+    """The `iss` of its approvals, spelled exactly so; no issuer of tokens."""
+    keys: KeySource
+    """Where its keys come from; `discovery` is for issuers of tokens only."""
+    algorithms: Algorithms = ["ES256"]
+    """Signature algorithms its approvals may have."""
+    max_lifetime_seconds: Annotated[int, Field(ge=1, le=86400)] = 300
+    """Longest life of an approval, in seconds."""
+
+
+class Approvals(Model):
+    """Approvals of single calls, for rules that ask for one."""
+
+    header: HeaderName = "x-approval"
+    """The header that carries the approval; the upstream never gets it."""
+    services: Annotated[list[ApprovalServiceSettings], Field(min_length=1)]
+    """Services whose approvals are accepted."""
 
 
 class ServiceSpec(Model):
@@ -281,6 +304,11 @@ class ServiceSpec(Model):
     """Where it is kept what was used."""
     policies: Annotated[list[Text], UniqueTexts, Field(min_length=1)]
     """Policy files, or directories whose `*.yaml` and `*.yml` files are all read."""
+    policy_mode: Literal["enforce", "observe"] = "enforce"
+    """`observe` lets pass what policies would refuse, and records it; who calls and for whom is
+    still proven as ever."""
+    approvals: Approvals | None = None
+    """Approvals of single calls, for rules that ask for one."""
     upstream: Upstream = Upstream()
     """What the upstream gets on an allow."""
     audit: Audit = Audit()
@@ -296,129 +324,3 @@ class ServiceConfig(Model):
     """Always `ServiceConfig`."""
     spec: ServiceSpec
     """All settings of the service."""
-
-
-class OnBehalfOf(Model):
-    """Principals of one issuer. Say `anyone: true`, or name subjects or claims."""
-
-    issuer: Text
-    """An issuer of the service configuration, spelled exactly so."""
-    subjects: Annotated[list[Text], UniqueTexts, Field(min_length=1)] | None = None
-    """Principals by `sub`."""
-    claims: (
-        Annotated[
-            dict[Text, Annotated[list[Text], UniqueTexts, Field(min_length=1)]], Field(min_length=1)
-        ]
-        | None
-    ) = None
-    """Claims the token must carry, for example `groups`: of each, one of the listed values."""
-    anyone: Literal[True] | None = None
-    """Every principal of the issuer."""
-
-    @model_validator(mode="after")
-    def _says_who(self) -> Self:
-        narrowed = self.subjects is not None or self.claims is not None
-        if narrowed == (self.anyone is not None):
-            raise ValueError("name `subjects` or `claims`, or say `anyone: true`")
-        return self
-
-
-class Chain(Model):
-    """Bounds on the delegation chain for this rule; they only restrict."""
-
-    max_depth: Annotated[int, Field(ge=1, le=12)]
-    """Most hops, the current actor included."""
-
-
-class Obligations(Model):
-    """What must be done when the rule grants a call."""
-
-    upstream_headers: Annotated[
-        list[
-            Literal[
-                "principal",
-                "issuer",
-                "agent",
-                "chain",
-                "scopes",
-                "token-id",
-                "rule",
-                "decision-id",
-            ]
-        ],
-        UniqueTexts,
-    ] = ["principal", "agent", "decision-id"]
-    """Facts the upstream gets, each as a header of that name behind the prefix."""
-    use_token_once: bool = False
-    """Let the token in once only; it must have an identifier."""
-
-
-class PolicyRule(Model):
-    """One rule. It covers a call when each of its lists has a matching entry."""
-
-    name: Name
-    """Unique in the policy; stands in audit events as `<policy>/<rule>`."""
-    effect: Literal["allow", "forbid"]
-    """`allow` grants, `forbid` refuses whatever other rules grant."""
-    agents: Annotated[list[AgentText], UniqueTexts, Field(min_length=1)]
-    """SPIFFE IDs; `*` for a whole path segment, `/**` at the end for all below."""
-    on_behalf_of: Annotated[list[OnBehalfOf], Field(min_length=1)]
-    """For whom the agents may act."""
-    hosts: Annotated[list[HostText], UniqueTexts, Field(min_length=1)]
-    """Hosts in lower case without port; `*.` for one label; `*` for every host."""
-    methods: Annotated[list[MethodText], UniqueTexts, Field(min_length=1)]
-    """Methods in upper case; `*` for every method."""
-    paths: Annotated[list[PathText], UniqueTexts, Field(min_length=1)]
-    """Path templates: `{name}` for one segment, `/**` at the end for the path itself and all
-    below. A forbid covers the same path with a trailing `/` too."""
-    scopes: Annotated[list[ScopeText], UniqueTexts] | None = None
-    """Scopes the token must all have; required on allow, `[]` for none."""
-    chain: Chain | None = None
-    """Bounds on the delegation chain, on allow only."""
-    obligations: Obligations | None = None
-    """What must be done on a grant, on allow only."""
-
-    @model_validator(mode="after")
-    def _fits_effect(self) -> Self:
-        if self.effect == "allow" and self.scopes is None:
-            raise ValueError("an allow needs `scopes`; write `scopes: []` if none are needed")
-        if self.effect == "forbid":
-            extra = [
-                key
-                for key, value in (
-                    ("scopes", self.scopes),
-                    ("chain", self.chain),
-                    ("obligations", self.obligations),
-                )
-                if value is not None
-            ]
-            if extra:
-                raise ValueError(f"a forbid has no `{extra[0]}`: it refuses unconditionally")
-        return self
-
-
-class Metadata(Model):
-    """The name of a policy."""
-
-    name: Name
-    """Unique among all policies."""
-
-
-class PolicySpec(Model):
-    """The rules of a policy."""
-
-    rules: Annotated[list[PolicyRule], Field(min_length=1)]
-    """Rules; their order does not matter."""
-
-
-class DelegationPolicy(Model):
-    """A policy file: who may act for whom on what."""
-
-    api_version: Literal["deputize.dev/v1alpha1"]
-    """Always `deputize.dev/v1alpha1`."""
-    kind: Literal["DelegationPolicy"]
-    """Always `DelegationPolicy`."""
-    metadata: Metadata
-    """The name of the policy."""
-    spec: PolicySpec
-    """The rules of the policy."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.fields import FieldInfo
 
+from deputize.core.call_patterns import parse_call_text
 from deputize.core.claims import parse_claim_path, parse_scope_claim
 from deputize.core.matching import (
     parse_agent_pattern,
@@ -29,6 +32,8 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PREFIX = re.compile(r"x-[a-z0-9-]{1,37}-")
 _ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")
+_CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+_UPGRADE = re.compile(r"[a-z0-9][a-z0-9./-]{0,63}")
 _KIND_WORD = re.compile(r"\*|\*[^* ]+|[^* ]+\*?")
 
 
@@ -91,6 +96,27 @@ def _status_prefix(text: str) -> None:
         )
 
 
+def _clock(text: str) -> None:
+    if not _CLOCK.fullmatch(text):
+        raise ValueError("a time of day is `HH:MM`, from `00:00` to `23:59`")
+
+
+def _zone(text: str) -> None:
+    try:
+        ZoneInfo(text)
+    except (ValueError, OSError):
+        raise ValueError("no known time zone; one is like `Europe/Berlin`") from None
+
+
+def _moment(text: str) -> None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("a moment is RFC 3339 with a zone, like `2026-12-31T18:00:00+01:00`")
+
+
 def _unique(values: list[str]) -> list[str]:
     repeated = sorted(value for value, count in Counter(values).items() if count > 1)
     if repeated:
@@ -120,6 +146,14 @@ AgentText = Annotated[Text, _checked(parse_agent_pattern)]
 HostText = Annotated[Text, _checked(parse_host_pattern)]
 MethodText = Annotated[Text, _checked(parse_method)]
 PathText = Annotated[Text, _checked(parse_path_pattern)]
+CallText = Annotated[Text, _checked(parse_call_text)]
+ClockText = Annotated[Text, _shown(_CLOCK), _checked(_clock)]
+ZoneText = Annotated[Text, _checked(_zone)]
+MomentText = Annotated[Text, _checked(_moment)]
+UpgradeText = Annotated[
+    Text, _shown(_UPGRADE), _like(_UPGRADE, "an upgrade is in lower case, for example `websocket`")
+]
+ExpressionText = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 TrustDomainText = Annotated[Text, _checked(TrustDomain)]
 SpiffeIdText = Annotated[Text, _checked(parse_spiffe_id)]
 ClaimText = Annotated[Text, _checked(parse_claim_path)]

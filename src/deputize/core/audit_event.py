@@ -2,7 +2,8 @@
 
 Rules of this file:
 - One schema version; members are only ever added. Absent knowledge is null, never left out.
-- Never the token, never a header value, never a claim beyond those named here.
+- Never the token, a header value or an argument of a call; claims only where the configuration
+  names them.
 
 Sources: RFC 8693 section 4.1 (chain, current actor first); W3C Trace Context section 3.2;
 draft-ietf-wimse-aims section 11 (what an audit record of an agent's action must hold).
@@ -12,11 +13,21 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TypedDict
 
-from deputize.core.model import AccessRequest, Delegation, Peer, VerifiedToken
+from deputize.core.audit_form import (
+    AuditActor,
+    AuditCall,
+    AuditEvent,
+    AuditObserved,
+    AuditPeer,
+    AuditPrincipal,
+    AuditScopes,
+    AuditToken,
+)
+from deputize.core.model import AccessRequest, Action, Delegation, Json, Peer, VerifiedToken
 from deputize.core.verdict import Decision, Denial, Permit
 
 SCHEMA_VERSION = "1"
@@ -26,92 +37,10 @@ MAX_TEXT = 2048
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-class AuditPeer(TypedDict):
-    """The peer, how it was established (`certificate-checked`, `asserted-by-proxy`) and where.
-
-    `source` is where its identity was read: `principal`, `waypoint-xfcc` or `metadata`.
-    """
-
-    spiffe_id: str
-    assurance: str
-    source: str
-
-
-class AuditPrincipal(TypedDict):
-    """The person or service on whose behalf the call was made; `kind` as its issuer says."""
-
-    issuer: str
-    subject: str
-    kind: str
-
-
-class AuditActor(TypedDict):
-    """One hop of the chain; `issuer` is empty where the token names none."""
-
-    subject: str
-    issuer: str
-    kind: str
-
-
-class AuditToken(TypedDict):
-    """Which token: its identifier and the hex SHA-256 of its text, and what it is bound to.
-
-    `binding` is empty, `certificate`, `key` or both with a `+` between.
-    """
-
-    id: str
-    sha256: str
-    client_id: str
-    expires_at: float
-    binding: str
-
-
-class AuditScopes(TypedDict):
-    """Scopes the token carries, and those granted for this call."""
-
-    token: list[str]
-    granted: list[str]
-
-
-class AuditHttp(TypedDict):
-    """The request as received; the path without its query, which may hold secrets."""
-
-    method: str
-    host: str
-    path: str
-
-
-class AuditEvent(TypedDict):
-    """One decision. `time` is RFC 3339 in UTC, `duration_us` microseconds of our own work.
-
-    `asserted_principal` is what the proxy claimed, `peer` what was established; `request_id`
-    and `trace_id` come from the caller and are not proven.
-    """
-
-    schema_version: str
-    decision_id: str
-    time: str
-    effect: str
-    reason: str
-    detail: str
-    rule: str | None
-    policy_digest: str
-    peer: AuditPeer | None
-    asserted_principal: str
-    principal: AuditPrincipal | None
-    agent: str | None
-    chain: list[AuditActor] | None
-    style: str | None
-    token: AuditToken | None
-    scopes: AuditScopes | None
-    http: AuditHttp
-    request_id: str
-    trace_id: str
-    duration_us: int
-
-
-def build(request: AccessRequest, decision: Decision, duration_us: int) -> AuditEvent:
-    """Describes the decision by what was proven when it ended."""
+def build(
+    request: AccessRequest, decision: Decision, duration_us: int, claims: Sequence[str] = ()
+) -> AuditEvent:
+    """Describes the decision by what was proven when it ended, with these claims of the token."""
     verdict, rule, headers = decision.verdict, decision.rule, request.headers
     return {
         "schema_version": SCHEMA_VERSION,
@@ -130,11 +59,14 @@ def build(request: AccessRequest, decision: Decision, duration_us: int) -> Audit
         "style": _style(decision.proven.delegation),
         "token": _token(decision.proven.token),
         "scopes": _scopes(decision.proven.token, verdict),
+        "claims": _claims(decision.proven.token, claims),
         "http": {
             "method": request.method[:MAX_TEXT],
             "host": request.host[:MAX_TEXT],
             "path": request.path.partition("?")[0][:MAX_TEXT],
         },
+        "calls": _calls(decision.proven.action),
+        "observed": _observed(decision.observed),
         "request_id": headers.get("x-request-id", "")[:MAX_TEXT],
         "trace_id": _trace_id(headers.get("traceparent", "")),
         "duration_us": duration_us,
@@ -213,6 +145,34 @@ def _binding(token: VerifiedToken) -> str:
         return ""
     kinds = (("certificate", bound.certificate), ("key", bound.key))
     return "+".join(name for name, thumbprint in kinds if thumbprint)
+
+
+def _claims(token: VerifiedToken | None, names: Sequence[str]) -> dict[str, Json] | None:
+    if token is None:
+        return None
+    claims = token.principal.claims
+    return {name: claims[name] for name in names if name in claims}
+
+
+def _calls(action: Action | None) -> list[AuditCall]:
+    return [
+        {
+            "protocol": call.protocol.value,
+            "method": call.method[:MAX_TEXT],
+            "name": call.name[:MAX_TEXT],
+        }
+        for call in (action.calls if action is not None else ())
+    ]
+
+
+def _observed(denial: Denial | None) -> AuditObserved | None:
+    if denial is None:
+        return None
+    return {
+        "reason": denial.reason.value,
+        "detail": denial.detail,
+        "rule": None if denial.rule is None else str(denial.rule),
+    }
 
 
 def _scopes(token: VerifiedToken | None, verdict: Permit | Denial) -> AuditScopes | None:

@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from deputize.core import delegation, peer, policy, request, token, token_use
+from deputize.core import delegation, peer, policy, request, request_calls, token, token_use
 from deputize.core.model import AccessRequest
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
@@ -29,6 +29,7 @@ def decide(asked: AccessRequest, snapshot: Snapshot, now: float, recall: token.R
     try:
         # 0. What is asked? One reading of the request and at most one credential, or a refusal.
         proven.action = request.read_action(asked)
+        proven.resource = request_calls.find_resource(proven.action, snapshot.policies.resources)
         credential = request.read_credential(asked, snapshot.request_rules)
 
         # 1. Who are you?
@@ -48,14 +49,16 @@ def decide(asked: AccessRequest, snapshot: Snapshot, now: float, recall: token.R
             proven.token, proven.peer, snapshot.chain_rules, revocations.agents
         )
 
-        # 4. Is it good for this case?
-        proven.grant = policy.evaluate(proven.delegation, proven.action, snapshot.policies)
-
-        # What must be done with it: use once what may be used once, ask the issuer.
-        owed = token_use.find_obligations(proven.token, trusted, proof, proven.grant)
-        verdict = Permit(
-            proven.peer, proven.token, proven.delegation, proven.action, proven.grant, owed
+        # 4. Is it good for this case? Only now is the body read, where the resource has calls in it.
+        proven.action = request_calls.read_calls(proven.action, asked, proven.resource)
+        shown = (asked, proven.peer, proven.token, proven.delegation, proven.action)
+        proven.grant, observed = policy.evaluate(
+            *shown, snapshot.policies, snapshot.key_rings, now
         )
+
+        # What must be done with it: ask the issuer, count, use once what may be used once.
+        owed = token_use.find_obligations(proven.token, trusted, proof, proven.grant)
+        verdict = Permit(*shown[1:], proven.grant, owed, observed)
     except Denied as denied:
         verdict = denied.denial
     except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
@@ -74,13 +77,19 @@ def locate(error: Exception) -> str:
 
 def overrule(decision: Decision, denial: Denial) -> Decision:
     """The same decision, refused after all: a duty that goes with it could not be done."""
-    return Decision(
-        decision.decision_id,
-        denial,
-        decision.proven,
-        decision.policy_digest,
-        decision.decided_at,
-    )
+    return _answer_anew(decision, denial)
+
+
+def mark(decision: Decision, permit: Permit, observed: Denial) -> Decision:
+    """The same allow, with what would have refused it were its policy enforced."""
+    proofs = (permit.peer, permit.token, permit.delegation, permit.action, permit.grant)
+    noted = permit.observed or observed
+    return _answer_anew(decision, Permit(*proofs, permit.obligations, noted))
+
+
+def _answer_anew(decision: Decision, verdict: Permit | Denial) -> Decision:
+    decision_id, _verdict, proven, digest, decided_at = decision
+    return Decision(decision_id, verdict, proven, digest, decided_at)
 
 
 def refuse(decision_id: str, denial: Denial, now: float, policy_digest: str) -> Decision:

@@ -211,6 +211,13 @@ def parse_path_pattern(text: str) -> PathPattern:
     return PathPattern(text, merged, has_tail)
 
 
+def find_parameter(pattern: PathPattern, name: str) -> int | None:
+    """The position of the segment that `{name}` stands for; None where the path has none."""
+    segments = pattern.text[1:].split("/")
+    wanted = "{" + name + "}"
+    return segments.index(wanted) if wanted in segments else None
+
+
 def _claim_text(value: Json) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"

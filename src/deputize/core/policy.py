@@ -2,110 +2,150 @@
 
 Rules of this file:
 - `evaluate` is the whole law. Rules come from the index; order and duplicates do not matter.
-- An allow needs one rule that covers agent, principal and action, and whose scopes the token
-  has all and whose conditions hold. Of several the first by name determines the answer.
+- A forbid that covers the call and whose conditions hold refuses. One that cannot be evaluated
+  refuses too.
+- An allow needs one rule that covers agent, principal and action, and all of whose demands are
+  met (`policy_demands.py`). Of several the one that obliges to least, then the first by name,
+  determines the answer.
 - What is granted are the scopes that rule needs, no others of the token.
+- Of several calls in one request each must be allowed.
+- A policy that is only observed refuses nothing: what it would have refused is recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from deputize.core.matching import AgentPattern, PathPattern, PrincipalPattern
-from deputize.core.model import Action, Delegation, Grant, RuleRef, Scope, UpstreamFact
-from deputize.core.policy_index import PolicyIndex
+from deputize.core import policy_demands
+from deputize.core.case import Case, EvaluationError
+from deputize.core.keys import KeyRing
+from deputize.core.model import (
+    AccessRequest,
+    Action,
+    Delegation,
+    Grant,
+    Obligation,
+    Peer,
+    Scope,
+    UpstreamFact,
+    VerifiedToken,
+)
 from deputize.core.reasons import Reason
-from deputize.core.verdict import Denied
+from deputize.core.rules import Policies, Rule, RuleEffect
+from deputize.core.verdict import Denial, Denied
+
+DEFAULT_FACTS = (UpstreamFact.PRINCIPAL, UpstreamFact.AGENT, UpstreamFact.DECISION_ID)
 
 
-class RuleEffect(StrEnum):
-    """What a rule does when it covers a call."""
+class Ruling(NamedTuple):
+    """A grant, and the refusal that it would be were all policies enforced."""
 
-    ALLOW = "allow"
-    FORBID = "forbid"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule. It covers a call when each of the five dimensions has a matching pattern.
-
-    `scopes`, `max_depth` (hops, None for no limit of its own), `upstream_facts` and `use_once`
-    belong to allow rules only.
-    """
-
-    ref: RuleRef
-    effect: RuleEffect
-    agents: tuple[AgentPattern, ...]
-    principals: tuple[PrincipalPattern, ...]
-    hosts: tuple[str, ...]
-    methods: tuple[str, ...]
-    paths: tuple[PathPattern, ...]
-    scopes: frozenset[Scope]
-    max_depth: int | None
-    upstream_facts: tuple[UpstreamFact, ...]
-    use_once: bool
+    grant: Grant
+    observed: Denial | None
 
 
-def evaluate(delegation: Delegation, action: Action, rules: PolicyIndex[Rule]) -> Grant:
-    """Finds the grant for this call.
+def evaluate(
+    request: AccessRequest,
+    peer: Peer,
+    token: VerifiedToken,
+    delegation: Delegation,
+    action: Action,
+    policies: Policies,
+    key_rings: Mapping[str, KeyRing],
+    now: float,
+) -> Ruling:
+    """Finds the grant for all calls of this action.
 
     Raises:
-        Denied: policy.forbidden, policy.no_match, policy.insufficient_scope,
-            policy.condition_failed.
+        Denied: any `policy.*` code; system.keys_unavailable for an approval that cannot be
+            verified now.
     """
-    covering = rules.covering(delegation.agent, delegation.principal, action)
-    forbidding: list[Rule] = []
-    granting: list[Rule] = []
+    rulings = [
+        _evaluate(Case(request, peer, token, delegation, action, call, now), policies, key_rings)
+        for call in action.calls or (None,)
+    ]
+    return rulings[0] if len(rulings) == 1 else _join(rulings)
+
+
+def _evaluate(case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]) -> Ruling:
+    delegation, action = case.delegation, case.action
+    covering = policies.index.covering(delegation.agent, delegation.principal, action, case.call)
+    forbidding: list[Denial] = []
+    watching: list[Denial] = []
+    granting: list[tuple[Rule, tuple[Obligation, ...]]] = []
+    missing: list[tuple[Rule, Denial]] = []
     for rule in covering:
         if rule.effect is RuleEffect.FORBID:
-            forbidding.append(rule)
-        elif _unmet(rule, delegation) is None:
-            granting.append(rule)
+            refusal = _forbid(rule, case)
+            if refusal is not None:
+                (watching if rule.is_observed else forbidding).append(refusal)
+        elif not action.upgrade or action.upgrade in rule.upgrades:
+            answer = policy_demands.settle(rule, case, policies, key_rings)
+            if isinstance(answer, Denial):
+                missing.append((rule, answer))
+            else:
+                granting.append((rule, answer))
     if forbidding:
-        forbid = _first(forbidding)
-        raise Denied(Reason.POLICY_FORBIDDEN, "a forbid rule covers the call", rule=forbid.ref)
-    if not granting:
-        raise _nearest_miss(covering, delegation)
-    grant = _first(granting)
-    # The token has them all, so the scopes of the rule are the intersection.
-    return Grant(grant.ref, grant.scopes, grant.upstream_facts, grant.use_once)
+        return _refuse(_first(forbidding), is_observed=policies.is_observed)
+    if granting:
+        grant = _grant(*min(granting, key=_burden))
+        return Ruling(grant, _first(watching) if watching else None)
+    is_observed = policies.is_observed or any(rule.is_observed for rule, _ in missing)
+    return _refuse(_nearest([denial for _, denial in missing]), is_observed=is_observed)
 
 
-def _unmet(rule: Rule, delegation: Delegation) -> Reason | None:
-    """Which condition of an allow rule does not hold; None when all do."""
-    if rule.max_depth is not None and len(delegation.chain) > rule.max_depth:
-        return Reason.POLICY_CONDITION_FAILED
-    if not rule.scopes <= delegation.scopes:
-        return Reason.POLICY_INSUFFICIENT_SCOPE
-    return None
+def _forbid(rule: Rule, case: Case) -> Denial | None:
+    """The refusal by a forbid that covers the call; None where its conditions do not hold."""
+    try:
+        if not all(condition.holds(case) for condition in rule.conditions):
+            return None
+    except EvaluationError as error:
+        detail = f"forbid {rule.ref}: {error}"
+        return Denial(reason=Reason.POLICY_EVALUATION_ERROR, detail=detail, rule=rule.ref)
+    detail = "a forbid rule covers the call"
+    return Denial(reason=Reason.POLICY_FORBIDDEN, detail=detail, rule=rule.ref)
 
 
-def _nearest_miss(covering: Iterable[Rule], delegation: Delegation) -> Denied:
-    """Why no rule granted: a missing scope is nearer than a condition, and that than no rule."""
-    missed: dict[Reason | None, list[Rule]] = {}
-    for rule in covering:
-        missed.setdefault(_unmet(rule, delegation), []).append(rule)
-    if Reason.POLICY_INSUFFICIENT_SCOPE in missed:
-        rule = _first(missed[Reason.POLICY_INSUFFICIENT_SCOPE])
-        missing = " ".join(sorted(rule.scopes - delegation.scopes))
-        return Denied(
-            Reason.POLICY_INSUFFICIENT_SCOPE,
-            f"rule {rule.ref} needs {missing}",
-            rule=rule.ref,
-            needed_scopes=rule.scopes,
-        )
-    if Reason.POLICY_CONDITION_FAILED in missed:
-        rule = _first(missed[Reason.POLICY_CONDITION_FAILED])
-        return Denied(
-            Reason.POLICY_CONDITION_FAILED,
-            f"rule {rule.ref} allows a chain of {rule.max_depth} hops",
-            rule=rule.ref,
-        )
-    return Denied(Reason.POLICY_NO_MATCH, "no rule covers the call")
+def _grant(rule: Rule, owed: tuple[Obligation, ...]) -> Grant:
+    # Token and limits have them all, so the scopes of the rule are the intersection.
+    return Grant(rule.ref, rule.scopes, rule.upstream_facts, rule.use_once, owed)
 
 
-def _first(rules: list[Rule]) -> Rule:
-    """The first by name, so that the order of files and rules does not matter."""
-    return rules[0] if len(rules) == 1 else min(rules, key=lambda rule: rule.ref)
+def _refuse(refusal: Denial, *, is_observed: bool) -> Ruling:
+    """Refuses, or lets pass and says what would have refused."""
+    if not is_observed:
+        raise Denied.carrying(refusal)
+    return Ruling(Grant(refusal.rule, frozenset(), DEFAULT_FACTS, False, ()), refusal)
+
+
+def _nearest(missed: list[Denial]) -> Denial:
+    """Why no rule granted: the demand that was the last one to stand in the way."""
+    if not missed:
+        return Denial(reason=Reason.POLICY_NO_MATCH, detail="no rule covers the call")
+    nearest = min(policy_demands.distance(denial.reason) for denial in missed)
+    return _first([d for d in missed if policy_demands.distance(d.reason) == nearest])
+
+
+def _burden(granting: tuple[Rule, tuple[Obligation, ...]]) -> tuple[int, str, str]:
+    """The rule that uses up least first, then by name: order does not matter."""
+    rule, owed = granting
+    return len(owed) + rule.use_once, rule.ref.policy, rule.ref.rule
+
+
+def _first(denials: list[Denial]) -> Denial:
+    """The first by the name of its rule, so that the order of files and rules does not matter."""
+    return min(denials, key=lambda denial: str(denial.rule))
+
+
+def _join(rulings: list[Ruling]) -> Ruling:
+    """One grant for several calls: all that any of them asks for."""
+    grants = [ruling.grant for ruling in rulings]
+    grant = Grant(
+        grants[0].rule,
+        frozenset[Scope]().union(*(grant.scopes for grant in grants)),
+        tuple(dict.fromkeys(fact for grant in grants for fact in grant.upstream_facts)),
+        any(grant.use_once for grant in grants),
+        tuple(duty for grant in grants for duty in grant.owed),
+    )
+    return Ruling(grant, next((ruling.observed for ruling in rulings if ruling.observed), None))

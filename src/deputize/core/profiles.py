@@ -29,6 +29,7 @@ ABSENT_TYPE = "absent"
 FOREIGN_TYPES = frozenset(
     {
         "client-authentication+jwt",
+        "deputize-approval+jwt",
         "dpop+jwt",
         "id_token+jwt",
         "jose",

@@ -60,7 +60,7 @@ class RequestRules:
 
 
 def read_action(request: AccessRequest) -> Action:
-    """Reads method, host and path.
+    """Reads method, host and path, and what the connection shall be upgraded to.
 
     Raises:
         Denied: request.malformed, request.not_http, request.override_header,
@@ -79,7 +79,8 @@ def read_action(request: AccessRequest) -> Action:
         segments = parse_path(request.path)
     except PathError as error:
         raise Denied(Reason.REQUEST_AMBIGUOUS_PATH, str(error)) from None
-    return Action(request.method, _read_host(request.host), segments)
+    upgrade = headers.get("upgrade") or headers.get(":protocol", "")
+    return Action(request.method, _read_host(request.host), segments, upgrade.lower())
 
 
 def read_credential(request: AccessRequest, rules: RequestRules) -> Credential:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from deputize.core.delegation import ChainRules
 from deputize.core.keys import KeyRing
 from deputize.core.peer import PeerRules
-from deputize.core.policy import Rule
-from deputize.core.policy_index import PolicyIndex
 from deputize.core.request import RequestRules
 from deputize.core.revocation import Revocations
+from deputize.core.rules import Policies
 from deputize.core.token_use import StatusLists
 from deputize.core.trust import TrustedIssuer
 
@@ -31,5 +30,5 @@ class Snapshot:
     revocations: Revocations
     status_lists: StatusLists
     chain_rules: ChainRules
-    policies: PolicyIndex[Rule]
+    policies: Policies
     digest: str

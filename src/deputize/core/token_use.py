@@ -118,11 +118,14 @@ def find_obligations(
     Raises:
         Denied: token.claim_missing: it may be used once, but has no identifier.
     """
-    if proof is None and not (trusted.introspected or trusted.use_once or grant.use_once):
+    if proof is None and not (
+        trusted.introspected or trusted.use_once or grant.use_once or grant.owed
+    ):
         return ()
     owed: list[Obligation] = []
     if trusted.introspected:
         owed.append(Introspect(trusted.issuer))
+    owed += grant.owed
     if proof is not None:
         owed.append(proof)
     if trusted.use_once or grant.use_once:

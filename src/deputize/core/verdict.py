@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from deputize.core.model import (
     Action,
@@ -117,10 +117,16 @@ class Denied(Exception):  # noqa: N818 - the word of the field; it is an answer,
         detail: str,
         *,
         wanted: Wanted | None = None,
-        denial: Denial | None = None,
     ) -> None:
         super().__init__(reason.value, detail)
-        self.denial = denial or Denial(reason=reason, detail=detail, wanted=wanted)
+        self.denial = Denial(reason=reason, detail=detail, wanted=wanted)
+
+    @classmethod
+    def carrying(cls, denial: Denial) -> Self:
+        """One with more to say than reason and detail."""
+        denied = cls(denial.reason, denial.detail)
+        denied.denial = denial
+        return denied
 
 
 @dataclass(slots=True)

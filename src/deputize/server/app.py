@@ -59,6 +59,7 @@ class App:
             limits=Limits(
                 service.server.decision_timeout_millis / 1000,
                 audit_required=service.audit.on_failure == "deny",
+                audit_claims=tuple(service.audit.claims),
             ),
             clock=time.time,
         )
@@ -126,7 +127,7 @@ class App:
     def _use(self, loaded: Loaded) -> None:
         self._restart_notes = tuple(_needs_restart(self._first, loaded.service))
         self._sources.use(loaded)
-        rules = len(loaded.compiled.rules)
+        rules = len(loaded.compiled.policies.rules)
         self.telemetry.count_reload(loaded_at=time.time(), rules=rules)
         _log.info("using configuration %s with %d rules", loaded.digest[:12], rules)
 

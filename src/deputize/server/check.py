@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from deputize.adapters.envoy_request import read_check, unreadable
 from deputize.adapters.envoy_response import LAST_RESORT, ObligationError
 from deputize.core import audit_event
-from deputize.core.decide import decide, locate, overrule, refuse
+from deputize.core.decide import decide, locate, mark, overrule, refuse
 from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
@@ -54,10 +54,13 @@ class AskingProxy:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Longest time for one check in seconds, and whether a lost audit event refuses."""
+    """Longest time for one check in seconds, whether a lost audit event refuses, and which claims
+    of the token an event records.
+    """
 
     seconds: float
     audit_required: bool
+    audit_claims: tuple[str, ...] = ()
 
 
 class Checker:
@@ -162,8 +165,10 @@ class Checker:
                 self._tokens.remember(compact, token)
         if isinstance(decision.verdict, Permit):
             met = self._settle(decision.verdict, lookups[-1][0], now, deadline)
-            # What is only observed, `met.observed`, changes no answer. Nothing is told of it yet.
-            return decision if met.denial is None else overrule(decision, met.denial)
+            if met.denial is not None:
+                return overrule(decision, met.denial)
+            if met.observed is not None:
+                return mark(decision, decision.verdict, met.observed)
         return decision
 
     def _settle(self, permit: Permit, compact: str, now: float, deadline: float) -> Met:
@@ -196,7 +201,8 @@ class Checker:
     def _record(self, request: AccessRequest, decision: Decision, started: float) -> bool:
         try:
             duration = int((time.monotonic() - started) * 1e6)
-            taken = self._audit.offer(audit_event.build(request, decision, duration)) is True
+            event = audit_event.build(request, decision, duration, self._limits.audit_claims)
+            taken = self._audit.offer(event) is True
         except Exception:
             _log.exception("audit event of decision %s", decision.decision_id)
             taken = False

@@ -9,7 +9,8 @@ from deputize.adapters.documents import Location
 from deputize.adapters.http_fetch import MAX_DOCUMENT_BYTES
 from deputize.adapters.refresher import Taken
 from deputize.adapters.telemetry import SourceKind, Telemetry
-from deputize.config.issuer_schema import Issuer
+from deputize.config.issuer_schema import KeySource
+from deputize.config.schema import ServiceSpec
 from deputize.core.keys import Algorithm, freeze_keys, parse_jwk_set
 from deputize.core.trust import TrustedIssuer
 from deputize.server.keeper import Keeper, SourceSettings
@@ -50,23 +51,29 @@ class KeyKeeper(Keeper[str, KeySettings]):
 
 
 def wanted_keys(
-    issuers: list[Issuer], trusted: Mapping[str, TrustedIssuer]
+    service: ServiceSpec, trusted: Mapping[str, TrustedIssuer]
 ) -> dict[str, KeySettings]:
-    """How the keys of these issuers are kept."""
-    return {entry.issuer: _settings(entry, trusted[entry.issuer]) for entry in issuers}
+    """How the keys of all issuers of tokens and of approvals are kept; no name is both."""
+    wanted = {
+        entry.issuer: _settings(entry.issuer, entry.keys, trusted[entry.issuer].algorithms)
+        for entry in service.issuers
+    }
+    for entry in service.approvals.services if service.approvals else ():
+        algorithms = tuple(map(Algorithm, entry.algorithms))
+        wanted[entry.issuer] = _settings(entry.issuer, entry.keys, algorithms)
+    return wanted
 
 
-def _settings(entry: Issuer, trusted: TrustedIssuer) -> KeySettings:
-    keys = entry.keys
+def _settings(issuer: str, keys: KeySource, algorithms: tuple[Algorithm, ...]) -> KeySettings:
     return KeySettings(
         location=Location(
             file=keys.file,
             url=keys.url,
-            discovery=entry.issuer if keys.discovery else None,
+            discovery=issuer if keys.discovery else None,
             ca_file=keys.ca_file,
         ),
         refresh=float(keys.refresh_seconds),
         cooldown=float(keys.refetch_cooldown_seconds),
         stale_after=float(keys.stale_after_seconds),
-        algorithms=trusted.algorithms,
+        algorithms=algorithms,
     )

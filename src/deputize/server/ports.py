@@ -8,7 +8,7 @@ from typing import Protocol
 from deputize.adapters.budget_store import Spent
 from deputize.adapters.introspection import Activity
 from deputize.adapters.replay_store import Use
-from deputize.core.audit_event import AuditEvent
+from deputize.core.audit_form import AuditEvent
 from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.snapshot import Snapshot
 from deputize.core.verdict import Decision, Wanted

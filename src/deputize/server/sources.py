@@ -50,7 +50,7 @@ class Sources:
         configuration and the keys of another.
         """
         service, trusted = loaded.service, loaded.compiled.issuers
-        keys, bundles = wanted_keys(service.issuers, trusted), wanted_bundles(service.peer.bundles)
+        keys, bundles = wanted_keys(service, trusted), wanted_bundles(service.peer.bundles)
         before = self._introspections
         introspections = _introspections(service.issuers, before)
 

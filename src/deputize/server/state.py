@@ -23,6 +23,7 @@ from deputize.core.model import VerifiedToken
 from deputize.core.peer import PeerRules
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.revocation import NOTHING_REVOKED, Revocations
+from deputize.core.rules import Policies
 from deputize.core.snapshot import Snapshot
 from deputize.core.spiffe import TrustDomain
 from deputize.core.status_list import StatusList
@@ -155,7 +156,7 @@ def build_snapshot(
     compiled: Compiled, digest: str, fetched: Fetched, proxies: frozenset[str] | None
 ) -> Snapshot:
     """Puts a compiled configuration and what was fetched together; None lets any proxy ask."""
-    peers = compiled.peers
+    peers, policies = compiled.peers, compiled.policies
     snapshot = Snapshot(
         request_rules=compiled.request_rules,
         peer_rules=PeerRules(
@@ -172,7 +173,14 @@ def build_snapshot(
         revocations=fetched.revocations,
         status_lists=fetched.status_lists,
         chain_rules=compiled.chain_rules,
-        policies=PolicyIndex(compiled.rules),
+        policies=Policies(
+            index=PolicyIndex(policies.rules),
+            resources=policies.resources,
+            limits=policies.limits,
+            approval_header=compiled.approval_header,
+            approval_services=compiled.approval_services,
+            is_observed=compiled.is_observed,
+        ),
         digest=digest,
     )
     return with_fetched(snapshot, fetched)
@@ -208,10 +216,11 @@ def allowed_proxies(service: ServiceSpec) -> frozenset[str] | None:
 
 def upstream_rules(service: ServiceSpec) -> UpstreamRules:
     """What the upstream gets, from the configuration."""
+    approvals = (service.approvals.header,) if service.approvals else ()
     return UpstreamRules(
         header_prefix=service.upstream.header_prefix,
         token_header=service.token.header,
         keep_token=service.token.upstream == "keep",
         forward_header=service.token.forward_header or "",
-        remove_headers=tuple(service.upstream.remove_headers),
+        remove_headers=(*service.upstream.remove_headers, *approvals),
     )

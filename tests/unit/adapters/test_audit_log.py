@@ -13,7 +13,7 @@ import pytest
 
 from deputize.adapters.audit_log import AuditLog, FileSink, Sink, StdoutSink
 from deputize.core import audit_event
-from deputize.core.audit_event import AuditEvent
+from deputize.core.audit_form import AuditEvent
 from tests.harness.polling import wait_until
 from tests.harness.world import decide_now, make_request, make_snapshot, shared_issuer
 

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
 
-from deputize.adapters.redis_connection import RedisConnection, describe
+from deputize.adapters.redis_connection import Allowance, BoundedSocket, RedisConnection, describe
+from tests.harness.scripted_server import Script, running_server
 from tests.harness.spiffe_ca import SpiffeCa
+
+SECONDS = 30
+MUCH_OCTETS = 20_000_000
+"""More than two buffers between us and a server hold, and more than may be read."""
+ENDLESS = [b"+", b"-ERR ", b"$999999999999\r\n", b"*1\r\n", b":1\r\n", b"*999999999\r\n+OK\r\n"]
 
 
 def read(url: str) -> tuple[str, int, int, str, str]:
@@ -105,3 +115,88 @@ def test_a_file_without_authorities_is_an_error_from_the_start(
 )
 def test_an_error_is_described_without_the_words_of_the_server(error: Exception, text: str) -> None:
     assert describe(error) == text
+
+
+class Pourer:
+    """Says `first` when it is asked, then much of `endless`, until nobody wants it any more."""
+
+    def __init__(self, first: bytes, endless: bytes) -> None:
+        self.sent = 0
+        self.is_over = threading.Event()
+        self._first = first
+        self._octets = endless * (65536 // len(endless))
+
+    def __call__(self, connection: socket.socket, _over: threading.Event) -> None:
+        try:
+            connection.recv(65536)
+            connection.sendall(self._first)
+            while self.sent < MUCH_OCTETS:
+                connection.sendall(self._octets)
+                self.sent += len(self._octets)
+        finally:
+            self.is_over.set()
+
+
+@contextmanager
+def connection_to(script: Script, password: str = "") -> Iterator[RedisConnection]:
+    with running_server(script) as url:
+        connection = RedisConnection(url.replace("http://", f"redis://{password}"), SECONDS, None)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+@pytest.mark.parametrize("endless", ENDLESS)
+@pytest.mark.parametrize("first", [b"", b"$999999999999\r\n", b"*999999999999\r\n"])
+def test_of_an_answer_without_end_little_is_read(first: bytes, endless: bytes) -> None:
+    pourer = Pourer(first, endless)
+    with connection_to(pourer) as connection:
+        connection.connect()
+        with pytest.raises((redis.RedisError, RecursionError)):
+            list(connection.ask([(b"PING",)] * 100))
+        connection.close()
+        assert pourer.is_over.wait(SECONDS)
+    assert pourer.sent < MUCH_OCTETS
+
+
+@pytest.mark.parametrize("endless", ENDLESS)
+def test_a_server_that_does_not_stop_greeting_is_left(endless: bytes) -> None:
+    pourer = Pourer(b"", endless)
+    with connection_to(pourer, ":secret@") as connection:
+        with pytest.raises((redis.RedisError, RecursionError)):
+            connection.connect()
+        connection.close()
+        assert pourer.is_over.wait(SECONDS)
+    assert pourer.sent < MUCH_OCTETS
+
+
+def test_many_answers_in_one_are_no_long_answer() -> None:
+    def script(connection: socket.socket, _over: threading.Event) -> None:
+        for _ in range(3):
+            asked = connection.recv(65536)
+            while asked.count(b"PING") < 256:
+                asked += connection.recv(65536)
+            connection.sendall((b"$1000\r\n" + b"a" * 1000 + b"\r\n") * 256)
+
+    with connection_to(script) as connection:
+        for _ in range(3):
+            connection.connect()
+            assert list(connection.ask([(b"PING",)] * 256)) == [b"a" * 1000] * 256
+
+
+def test_a_bounded_socket_gives_what_it_may_and_no_more() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        bounded = BoundedSocket(ours, Allowance(5))
+        assert bounded.fileno() == ours.fileno()  # type: ignore[operator] # whatever it has
+        theirs.sendall(b"123456")
+        assert bounded.recv(2) == b"12"
+        buffer = bytearray(3)
+        assert bounded.recv_into(buffer) == 3
+        assert buffer == b"345"
+        with pytest.raises(OSError, match="too long"):
+            bounded.recv(1)
+        theirs.sendall(b"7")
+        with pytest.raises(OSError, match="too long"):
+            bounded.recv_into(buffer)

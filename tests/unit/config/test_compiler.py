@@ -8,7 +8,7 @@ from deputize.config.compiler import CompiledPeers
 from deputize.config.loader import Loaded, load
 from deputize.core.matching import PathPattern
 from deputize.core.model import PeerSource, RuleRef, Scope, UpstreamFact
-from deputize.core.policy import Rule, RuleEffect
+from deputize.core.rules import Rule, RuleEffect
 from deputize.core.spiffe import TrustDomain, parse_spiffe_id
 from tests.harness.config_files import (
     POLICY,
@@ -37,7 +37,7 @@ def compile_policy(folder: Path, old: str = "kind", new: str = "kind") -> Loaded
 
 
 def only_rule(loaded: Loaded) -> Rule:
-    (rule,) = loaded.compiled.rules
+    (rule,) = loaded.compiled.policies.rules
     return rule
 
 

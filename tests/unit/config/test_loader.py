@@ -19,7 +19,7 @@ OTHER = POLICY.replace("name: orders", "name: other")
 
 
 def policy_names(config_file: Path) -> set[str]:
-    return {rule.ref.policy for rule in load(config_file).compiled.rules}
+    return {rule.ref.policy for rule in load(config_file).compiled.policies.rules}
 
 
 def test_a_folder_gives_all_its_policy_files(tmp_path: Path) -> None:

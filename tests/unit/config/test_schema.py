@@ -6,7 +6,8 @@ import pytest
 
 from deputize.config.issuer_schema import Kinds, ProfileKeys
 from deputize.config.model import Model
-from deputize.config.schema import Obligations, PeerSettings
+from deputize.config.policy_schema import Obligations
+from deputize.config.schema import PeerSettings
 from deputize.core import jws, token
 from deputize.core.keys import Algorithm
 from deputize.core.model import DelegationStyle, Kind, PeerSource, UpstreamFact

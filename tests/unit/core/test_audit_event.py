@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from deputize.core.audit_event import MAX_TEXT, SCHEMA_VERSION, AuditEvent, build, format_time
+from deputize.core.audit_event import MAX_TEXT, SCHEMA_VERSION, build, format_time
+from deputize.core.audit_form import AuditEvent
 from deputize.core.model import AccessRequest, Kind
 from deputize.core.profiles import KindRule
 from tests.harness.dpop_client import ProofKey

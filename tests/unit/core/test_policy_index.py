@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from deputize.core.model import Action, Json, Kind, Principal
-from deputize.core.policy import Rule
+from deputize.core.rules import Rule
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.spiffe import parse_spiffe_id
 from tests.harness.world import AGENT, HOST, ISSUER_URL, anyone, make_principal, make_rule

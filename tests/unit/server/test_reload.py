@@ -57,7 +57,7 @@ class Watching:
 
     def methods(self) -> tuple[str, ...]:
         """Of the only rule now in use."""
-        (rule,) = self.loaded[-1].compiled.rules
+        (rule,) = self.loaded[-1].compiled.policies.rules
         return rule.methods
 
 
@@ -93,10 +93,10 @@ def test_a_new_file_in_a_policy_folder_is_used(watching: Watching) -> None:
     second = watching.folder / "policies" / "b.yaml"
     second.write_text(changed(POLICY, "name: orders", "name: other"))
     watching.reloader.look()
-    assert len(watching.loaded[-1].compiled.rules) == 2
+    assert len(watching.loaded[-1].compiled.policies.rules) == 2
     second.unlink()
     watching.reloader.look()
-    assert len(watching.loaded[-1].compiled.rules) == 1
+    assert len(watching.loaded[-1].compiled.policies.rules) == 1
 
 
 def test_a_changed_key_file_is_passed_on(watching: Watching) -> None:
@@ -141,7 +141,7 @@ def test_a_problem_outside_the_files_in_use_is_looked_at_again(watching: Watchin
     assert watching.failures == 1
     (watching.folder / "later.yaml").write_text(changed(POLICY, "name: orders", "name: b"))
     watching.reloader.look()
-    assert len(watching.loaded[-1].compiled.rules) == 2
+    assert len(watching.loaded[-1].compiled.policies.rules) == 2
 
 
 def test_a_vanished_folder_is_a_problem_and_not_the_end(watching: Watching) -> None:

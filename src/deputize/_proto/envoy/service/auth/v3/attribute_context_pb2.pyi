@@ -25,7 +25,7 @@ class AttributeContext(_message.Message):
         http: AttributeContext.HttpRequest
         def __init__(self, http: _Optional[_Union[AttributeContext.HttpRequest, _Mapping]] = ...) -> None: ...
     class HttpRequest(_message.Message):
-        __slots__ = ("method", "headers", "path", "host", "scheme", "header_map")
+        __slots__ = ("method", "headers", "path", "host", "scheme", "size", "body", "raw_body", "header_map")
         class HeadersEntry(_message.Message):
             __slots__ = ("key", "value")
             KEY_FIELD_NUMBER: _ClassVar[int]
@@ -38,14 +38,20 @@ class AttributeContext(_message.Message):
         PATH_FIELD_NUMBER: _ClassVar[int]
         HOST_FIELD_NUMBER: _ClassVar[int]
         SCHEME_FIELD_NUMBER: _ClassVar[int]
+        SIZE_FIELD_NUMBER: _ClassVar[int]
+        BODY_FIELD_NUMBER: _ClassVar[int]
+        RAW_BODY_FIELD_NUMBER: _ClassVar[int]
         HEADER_MAP_FIELD_NUMBER: _ClassVar[int]
         method: str
         headers: _containers.ScalarMap[str, str]
         path: str
         host: str
         scheme: str
+        size: int
+        body: str
+        raw_body: bytes
         header_map: _base_pb2.HeaderMap
-        def __init__(self, method: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., path: _Optional[str] = ..., host: _Optional[str] = ..., scheme: _Optional[str] = ..., header_map: _Optional[_Union[_base_pb2.HeaderMap, _Mapping]] = ...) -> None: ...
+        def __init__(self, method: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., path: _Optional[str] = ..., host: _Optional[str] = ..., scheme: _Optional[str] = ..., size: _Optional[int] = ..., body: _Optional[str] = ..., raw_body: _Optional[bytes] = ..., header_map: _Optional[_Union[_base_pb2.HeaderMap, _Mapping]] = ...) -> None: ...
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     METADATA_CONTEXT_FIELD_NUMBER: _ClassVar[int]

@@ -1,0 +1,166 @@
+"""What an allow rule asks of a call it covers, in this order:
+
+1. its conditions hold, and the chain is not longer than it allows
+2. the token has its scopes, and they may be delegated to this agent by this principal
+3. the principal has logged in as strongly and as recently as it asks
+4. somebody approved this very call
+5. its budget is not used up: that is an obligation, only the shell can count
+
+Sources: RFC 6750 section 3.1 (`insufficient_scope`); RFC 9470 sections 3 and 6 (`acr`,
+`auth_time`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from deputize.core.approval import ApprovalNeed, verify_approval
+from deputize.core.approved_call import ApprovalError, describe_call
+from deputize.core.case import Case, EvaluationError
+from deputize.core.claims import ClaimError, read_time
+from deputize.core.keys import KeyRing
+from deputize.core.model import Json, Obligation, Spend, StepUp, UseOnce
+from deputize.core.reasons import Reason
+from deputize.core.rules import Budget, BudgetPart, Policies, Rule
+from deputize.core.verdict import Denial
+
+_ORDER = (
+    Reason.SYSTEM_KEYS_UNAVAILABLE,
+    Reason.POLICY_APPROVAL_INVALID,
+    Reason.POLICY_APPROVAL_REQUIRED,
+    Reason.POLICY_STEP_UP_REQUIRED,
+    Reason.POLICY_INSUFFICIENT_SCOPE,
+    Reason.POLICY_SCOPE_NOT_DELEGABLE,
+    Reason.POLICY_CONDITION_FAILED,
+    Reason.POLICY_EVALUATION_ERROR,
+)
+
+
+def distance(reason: Reason) -> int:
+    """How far a refusal was from a grant: the caller can help the nearest ones."""
+    return _ORDER.index(reason)
+
+
+def settle(
+    rule: Rule, case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]
+) -> tuple[Obligation, ...] | Denial:
+    """What a grant by this rule obliges to, or why it does not grant."""
+    refusal = _check_conditions(rule, case) or _check_scopes(rule, case, policies)
+    if refusal is None and rule.step_up is not None:
+        refusal = _check_login(rule, rule.step_up, case)
+    if refusal is not None:
+        return refusal
+    owed: list[Obligation] = []
+    if rule.budget is not None:
+        owed.append(_spend(rule, rule.budget, case, policies))
+    if rule.approval is not None:
+        approved = _check_approval(rule, rule.approval, case, policies, key_rings)
+        if isinstance(approved, Denial):
+            return approved
+        owed.append(approved)
+    return tuple(owed)
+
+
+def _check_conditions(rule: Rule, case: Case) -> Denial | None:
+    depth = len(case.delegation.chain)
+    if rule.max_depth is not None and depth > rule.max_depth:
+        detail = f"rule {rule.ref} allows a chain of {rule.max_depth} hops, this one has {depth}"
+        return Denial(reason=Reason.POLICY_CONDITION_FAILED, detail=detail, rule=rule.ref)
+    for condition in rule.conditions:
+        try:
+            if condition.holds(case):
+                continue
+        except EvaluationError as error:
+            detail = f"rule {rule.ref}: {error}"
+            return Denial(reason=Reason.POLICY_EVALUATION_ERROR, detail=detail, rule=rule.ref)
+        detail = f"rule {rule.ref} asks for: {condition.text}"
+        return Denial(reason=Reason.POLICY_CONDITION_FAILED, detail=detail, rule=rule.ref)
+    return None
+
+
+def _check_scopes(rule: Rule, case: Case, policies: Policies) -> Denial | None:
+    delegation = case.delegation
+    if not rule.scopes <= delegation.scopes:
+        missing = " ".join(sorted(rule.scopes - delegation.scopes))
+        return Denial(
+            reason=Reason.POLICY_INSUFFICIENT_SCOPE,
+            detail=f"rule {rule.ref} needs {missing}",
+            rule=rule.ref,
+            needed_scopes=rule.scopes,
+        )
+    beyond = rule.scopes - policies.limits.apply(delegation) if rule.scopes else None
+    if beyond:
+        detail = f"rule {rule.ref} needs {' '.join(sorted(beyond))}, beyond what may be delegated"
+        return Denial(reason=Reason.POLICY_SCOPE_NOT_DELEGABLE, detail=detail, rule=rule.ref)
+    return None
+
+
+def _check_login(rule: Rule, need: StepUp, case: Case) -> Denial | None:
+    claims = case.delegation.principal.claims
+    detail = ""
+    if need.acr_values and claims.get("acr") not in need.acr_values:
+        detail = "another `acr`"
+    elif need.max_age is not None and not _is_recent(claims, need.max_age, case.now):
+        detail = "a more recent `auth_time`"
+    if not detail:
+        return None
+    return Denial(
+        reason=Reason.POLICY_STEP_UP_REQUIRED,
+        detail=f"rule {rule.ref} asks for {detail}",
+        rule=rule.ref,
+        step_up=need,
+    )
+
+
+def _is_recent(claims: Mapping[str, Json], max_age: int, now: float) -> bool:
+    try:
+        return "auth_time" in claims and now - read_time(claims, "auth_time") <= max_age
+    except ClaimError:
+        return False
+
+
+def _check_approval(
+    rule: Rule,
+    need: ApprovalNeed,
+    case: Case,
+    policies: Policies,
+    key_rings: Mapping[str, KeyRing],
+) -> UseOnce | Denial:
+    try:
+        subject = describe_call(case.request, case.delegation, case.action, case.call)
+    except ApprovalError as error:
+        detail = f"rule {rule.ref}: {error}"
+        return Denial(reason=Reason.POLICY_EVALUATION_ERROR, detail=detail, rule=rule.ref)
+    compact = case.request.headers.get(policies.approval_header, "")
+    reason = Reason.POLICY_APPROVAL_INVALID if compact else Reason.POLICY_APPROVAL_REQUIRED
+    wanted = None
+    detail = f"rule {rule.ref} asks for an approval"
+    if compact:
+        services = policies.approval_services
+        try:
+            return verify_approval(compact, subject, need, services, key_rings, case.now)
+        except ApprovalError as error:
+            detail = f"rule {rule.ref}: {error}"
+            wanted = error.wanted
+            if error.is_unavailable:
+                reason = Reason.SYSTEM_KEYS_UNAVAILABLE
+    return Denial(
+        reason=reason, detail=detail, rule=rule.ref, wanted=wanted, approval=subject.to_json()
+    )
+
+
+def _spend(rule: Rule, budget: Budget, case: Case, policies: Policies) -> Spend:
+    delegation, call = case.delegation, case.call
+    parts = [str(rule.ref), str(budget.window)]
+    if BudgetPart.AGENT in budget.per:
+        parts.append(delegation.agent.text)
+    if BudgetPart.PRINCIPAL in budget.per:
+        parts += [delegation.principal.issuer, delegation.principal.subject]
+    if BudgetPart.TOOL in budget.per and call is not None:
+        parts += [call.protocol.value, call.method, call.name]
+    # The length of each keeps two lists of parts from being read as one.
+    named = "".join(f"{len(part)}\n{part}" for part in parts)
+    key = "budget:" + hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()
+    is_enforced = not (rule.is_observed or policies.is_observed)
+    return Spend(key, budget.limit, budget.window, rule.ref, is_enforced)
