@@ -16,7 +16,7 @@ from tests.harness.spiffe_ca import SpiffeCa
 SECONDS = 30
 MUCH_OCTETS = 20_000_000
 """More than two buffers between us and a server hold, and more than may be read."""
-ENDLESS = [b"+", b"-ERR ", b"$999999999999\r\n", b"*1\r\n", b":1\r\n", b"*999999999\r\n+OK\r\n"]
+ENDLESS = [b"+", b"-ERR ", b"$999999999999\r\n", b"*1\r\n", b"*999999999\r\n+OK\r\n"]
 
 
 def read(url: str) -> tuple[str, int, int, str, str]:
