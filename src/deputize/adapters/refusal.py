@@ -6,8 +6,8 @@ Rules of this file:
 - A gRPC caller gets its status from the HTTP status, as Envoy maps it, and the body as its message.
 - On a resource of JSON-RPC the body is a JSON-RPC error; everybody else gets a problem document.
 
-Sources: RFC 6750 section 3; RFC 9110 section 10.2.3 (`Retry-After`); RFC 9449 section 7.1; RFC 9457;
-RFC 9470 section 3; RFC 9728 section 5.1; JSON-RPC 2.0 section 5.1; MCP 2026-07-28 (error codes);
+Sources: RFC 6750 section 3; RFC 9110 section 10.2.3 (`Retry-After`); RFC 9449 section 7.1; RFC
+9457; RFC 9470 section 3; RFC 9728 section 5.1; JSON-RPC 2.0 section 5.1; MCP 2026-07-28 (error codes);
 Envoy `source/common/grpc/status.cc` (HTTP status to gRPC status).
 """
 

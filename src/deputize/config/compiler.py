@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from deputize.config.issuer_compiler import compile_issuers
-from deputize.config.problems import Problem, nearest
 from deputize.config.policy_compiler import (
     CompiledPolicies,
     SourcedPolicies,
     compile_policies,
 )
+from deputize.config.problems import Problem, nearest
 from deputize.config.schema import ServiceSpec
 from deputize.config.strict_yaml import Document, Location
 from deputize.core.approval import ApprovalService

@@ -27,9 +27,9 @@ from deputize.config.files import (
     sign_files,
 )
 from deputize.config.model import Model
+from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.references import Known, check_references, known_names
-from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.schema import ServiceConfig, ServiceSpec
 from deputize.config.strict_yaml import Document, parse_documents
 from deputize.config.validation import validate

@@ -101,9 +101,7 @@ def _compile_rule(
         else StepUp(tuple(step_up.acr_values or ()), step_up.max_age_seconds),
         approval=None
         if rule.approval is None
-        else ApprovalNeed(
-            frozenset(rule.approval.services), rule.approval.approver_not_principal
-        ),
+        else ApprovalNeed(frozenset(rule.approval.services), rule.approval.approver_not_principal),
         budget=None
         if budget is None
         else Budget(budget.limit, budget.window_seconds, frozenset(map(BudgetPart, budget.per))),

@@ -132,7 +132,7 @@ class When(Model):
     """Fact: a claim of the token, or an attribute of the issuer's profile; `a.b` for one inside
     another."""
     header: HeaderName | None = None
-    """Fact: a request header. The agent chooses its own headers, so use only what the proxy sets."""
+    """Fact: a request header. The agent chooses its own, so use only those that the proxy sets."""
     argument: ClaimText | None = None
     """Fact: an argument of the call, `a.b` for one inside another; in rules with `mcp` or `a2a`."""
     path: Text | None = None
@@ -385,8 +385,10 @@ class AgentCeilingSettings(Model):
 
 
 class PrincipalScopesSettings(Model):
-    """What some principals may delegate. Those of the same issuer whom no entry names may delegate
-    no scope at all."""
+    """What some principals may delegate.
+
+    Principals of the same issuer whom no entry names may delegate no scope at all.
+    """
 
     on_behalf_of: Annotated[list[OnBehalfOf], Field(min_length=1)]
     """As in rules. What several entries say of a principal adds up."""

@@ -19,7 +19,6 @@ from deputize.config.texts import (
     AttributeName,
     HeaderName,
     HeaderPrefix,
-    Name,
     SpiffeIdText,
     Text,
     TrustDomainText,
@@ -208,8 +207,10 @@ class DenyListSource(Model):
 
 
 class Replay(Model):
-    """Where it is kept which tokens, proofs and approvals were used, of those that may be used
-    once, and how far budgets are used up."""
+    """Where it is kept what was used.
+
+    Tokens, proofs and approvals that may be used once, and how far budgets are used up.
+    """
 
     store: Literal["memory", "redis"] = "memory"
     """`memory`: each process knows only its own. `redis`: shared by all (Redis or Valkey, extra

@@ -49,12 +49,10 @@ def decide(asked: AccessRequest, snapshot: Snapshot, now: float, recall: token.R
             proven.token, proven.peer, snapshot.chain_rules, revocations.agents
         )
 
-        # 4. Is it good for this case? Only now is the body read, where the resource has calls in it.
+        # 4. Is it good for this case? Only now is the body read, where calls stand in it.
         proven.action = request_calls.read_calls(proven.action, asked, proven.resource)
         shown = (asked, proven.peer, proven.token, proven.delegation, proven.action)
-        proven.grant, observed = policy.evaluate(
-            *shown, snapshot.policies, snapshot.key_rings, now
-        )
+        proven.grant, observed = policy.evaluate(*shown, snapshot.policies, snapshot.key_rings, now)
 
         # What must be done with it: ask the issuer, count, use once what may be used once.
         owed = token_use.find_obligations(proven.token, trusted, proof, proven.grant)

@@ -116,7 +116,8 @@ def _refuse(refusal: Denial, *, is_observed: bool) -> Ruling:
     """Refuses, or lets pass and says what would have refused."""
     if not is_observed:
         raise Denied.carrying(refusal)
-    return Ruling(Grant(refusal.rule, frozenset(), DEFAULT_FACTS, False, ()), refusal)
+    grant = Grant(refusal.rule, frozenset(), DEFAULT_FACTS, use_once=False, owed=())
+    return Ruling(grant, refusal)
 
 
 def _nearest(missed: list[Denial]) -> Denial:

@@ -1,5 +1,6 @@
-"""What an allow rule asks of a call it covers, in this order:
+"""What an allow rule asks of a call it covers.
 
+In this order:
 1. its conditions hold, and the chain is not longer than it allows
 2. the token has its scopes, and they may be delegated to this agent by this principal
 3. the principal has logged in as strongly and as recently as it asks

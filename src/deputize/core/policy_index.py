@@ -81,14 +81,8 @@ class PolicyIndex(Generic[RuleT]):
                     continue
                 for agent_key in agent_keys:
                     bucket = by_agent.get(agent_key)
-                    if bucket is None:
-                        continue
-                    for key in keys:
-                        for pattern, rule in bucket.get(key, ()):
-                            if pattern.matches(principal) and (
-                                rule.call is None or rule.call.matches(call)
-                            ):
-                                found[id(rule)] = rule
+                    if bucket is not None:
+                        _collect(bucket, keys, principal, call, found)
         return list(found.values())
 
     def _add(self, rule: RuleT) -> None:
@@ -110,6 +104,19 @@ class PolicyIndex(Generic[RuleT]):
                         bucket = by_agent.setdefault(agent.text, {})
                         for key, entry in entries:
                             bucket.setdefault(key, []).append(entry)
+
+
+def _collect(
+    bucket: Bucket[RuleT],
+    keys: list[str],
+    principal: Principal,
+    call: Call | None,
+    found: dict[int, RuleT],
+) -> None:
+    for key in keys:
+        for pattern, rule in bucket.get(key, ()):
+            if pattern.matches(principal) and (rule.call is None or rule.call.matches(call)):
+                found[id(rule)] = rule
 
 
 def _joint(principal_key: str, call_key: str) -> str:
