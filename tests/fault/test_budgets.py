@@ -106,6 +106,7 @@ def test_a_budget_that_is_only_observed_refuses_nothing(
     ports.replay_store = ScriptedStore(lambda: said)
     assert ports.ask().allowed
     assert [event["reason"] for event in ports.events] == [Reason.POLICY_ALLOWED]
+    assert [event["observed"] is None for event in ports.events] == [said is Spent.WITHIN]
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,11 @@ def test_a_budget_is_each_principals_own(tmp_path: Path) -> None:
 def test_a_budget_that_is_observed_lets_in(tmp_path: Path) -> None:
     write_budget(tmp_path, 1, mode="observe")
     with running_live(tmp_path) as live:
-        assert all(live.ask(live.check(method="DELETE")).allowed for _ in range(3))
+        verdicts = [live.ask(live.check(method="DELETE")) for _ in range(2)]
+        assert [verdict.allowed for verdict in verdicts] == [True, True]
+        observed = [live.process.audit_event(v.decision_id)["observed"] for v in verdicts]
+        assert observed[0] is None
+        assert observed[1]["reason"] == Reason.POLICY_BUDGET_EXHAUSTED
 
 
 def test_all_replicas_together_let_in_what_the_budget_has(tmp_path: Path) -> None:

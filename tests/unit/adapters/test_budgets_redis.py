@@ -4,6 +4,7 @@ import math
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -165,3 +166,13 @@ def test_a_store_answers_both_kinds_of_question_over_one_connection() -> None:
         for number in range(3):
             assert spend(store) is Spent.WITHIN
             assert store.consume(str(number), NOW + 60, NOW, BOUND_SECONDS) is Use.FRESH
+
+
+def test_those_who_wait_are_asked_for_in_more_than_one_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replay_redis, "_LARGEST_BATCH", 1)
+    listener = Listener(counted(1))
+    with store_at(listener) as store, ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: spend(store), range(16))) == {Spent.WITHIN}
+    assert [asked.count(b"EXEC") for asked in listener.spends] == [1] * 16
