@@ -7,7 +7,7 @@ Rules of this file:
 - On a resource of JSON-RPC the body is a JSON-RPC error; everybody else gets a problem document.
 
 Sources: RFC 6750 section 3; RFC 9110 section 10.2.3 (`Retry-After`); RFC 9449 section 7.1; RFC
-9457; RFC 9470 section 3; RFC 9728 section 5.1; JSON-RPC 2.0 section 5.1; MCP 2026-07-28 (error codes);
+9457; RFC 9470 section 3; RFC 9728 section 5.1; JSON-RPC 2.0 section 5.1; MCP 2026-07-28 (errors);
 Envoy `source/common/grpc/status.cc` (HTTP status to gRPC status).
 """
 

@@ -33,7 +33,7 @@ from deputize.core.keys import (
     parse_algorithm,
     verify_signature,
 )
-from deputize.core.model import Json, UseOnce
+from deputize.core.model import Approved, Json, UseOnce
 from deputize.core.profiles import normalize_type
 from deputize.core.verdict import KeyWanted
 
@@ -85,7 +85,7 @@ def verify_approval(
     services: Mapping[str, ApprovalService],
     key_rings: Mapping[str, KeyRing],
     now: float,
-) -> UseOnce:
+) -> Approved:
     """Verifies the approval of exactly this call.
 
     `services` and `key_rings` are by `iss`; `now` is in seconds since the epoch. Gives the
@@ -106,13 +106,14 @@ def verify_approval(
             raise ApprovalError("the signature does not verify", wanted=wanted)
         expires_at = _check_times(jws.payload, service, now)  # 5
         _check_subject(jws.payload, subject)  # 6
-        _check_approver(jws.payload, subject, need)  # 7
+        approver = _check_approver(jws.payload, subject, need)  # 7
         identifier = read_text(jws.payload, ("jti",))
     except (JwsError, ClaimError) as error:
         raise ApprovalError(str(error)) from None
     name = hashlib.sha256(f"{service.issuer}\0{identifier}".encode()).hexdigest()
     # Accepted until `exp` + skew by our clock; once more for that of another replica.
-    return UseOnce(f"approval:{name}", expires_at + 2 * service.clock_skew + 1)
+    use = UseOnce(f"approval:{name}", expires_at + 2 * service.clock_skew + 1)
+    return Approved(service.issuer, approver, identifier, use)
 
 
 def _find_service(
@@ -177,10 +178,13 @@ def _check_subject(claims: dict[str, Json], subject: ApprovalSubject) -> None:
             raise ApprovalError(f"claim {name} is not that of the call")
 
 
-def _check_approver(claims: dict[str, Json], subject: ApprovalSubject, need: ApprovalNeed) -> None:
+def _check_approver(claims: dict[str, Json], subject: ApprovalSubject, need: ApprovalNeed) -> str:
+    """Gives the approver."""
+    approver = read_text(claims, ("approver",))
     # Who must differ is compared without case: a second spelling is no second person.
-    approver = read_text(claims, ("approver",)).casefold()
-    if approver == subject.agent.casefold():
+    folded = approver.casefold()
+    if folded == subject.agent.casefold():
         raise ApprovalError("approved by the agent itself")
-    if need.approver_not_principal and approver == subject.principal.casefold():
+    if need.approver_not_principal and folded == subject.principal.casefold():
         raise ApprovalError("approved by the principal, where the rule asks for somebody else")
+    return approver

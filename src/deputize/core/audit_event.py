@@ -19,6 +19,7 @@ from functools import lru_cache
 
 from deputize.core.audit_form import (
     AuditActor,
+    AuditApproval,
     AuditCall,
     AuditEvent,
     AuditObserved,
@@ -66,6 +67,7 @@ def build(
             "path": request.path.partition("?")[0][:MAX_TEXT],
         },
         "calls": _calls(decision.proven.action),
+        "approvals": _approvals(verdict),
         "observed": _observed(decision.observed),
         "request_id": headers.get("x-request-id", "")[:MAX_TEXT],
         "trace_id": _trace_id(headers.get("traceparent", "")),
@@ -162,6 +164,15 @@ def _calls(action: Action | None) -> list[AuditCall]:
             "name": call.name[:MAX_TEXT],
         }
         for call in (action.calls if action is not None else ())
+    ]
+
+
+def _approvals(verdict: Permit | Denial) -> list[AuditApproval]:
+    if isinstance(verdict, Denial):
+        return []
+    return [
+        {"service": approved.service, "approver": approved.approver, "id": approved.id}
+        for approved in verdict.grant.approvals
     ]
 
 

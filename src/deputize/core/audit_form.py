@@ -77,6 +77,14 @@ class AuditCall(TypedDict):
     name: str
 
 
+class AuditApproval(TypedDict):
+    """An approval the call was allowed on: `approver` as the service (`iss`) names it."""
+
+    service: str
+    approver: str
+    id: str
+
+
 class AuditObserved(TypedDict):
     """What would have refused an allowed call, were its policy enforced."""
 
@@ -113,6 +121,7 @@ class AuditEvent(TypedDict):
     claims: dict[str, Json] | None
     http: AuditHttp
     calls: list[AuditCall]
+    approvals: list[AuditApproval]
     observed: AuditObserved | None
     request_id: str
     trace_id: str

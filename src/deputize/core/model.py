@@ -226,6 +226,18 @@ class UseOnce(NamedTuple):
     until: float
 
 
+class Approved(NamedTuple):
+    """An approval that holds: who gave it, through which service (`iss`), by which id (`jti`).
+
+    `use` is the obligation to use it once only.
+    """
+
+    service: str
+    approver: str
+    id: str
+    use: UseOnce
+
+
 class Introspect(NamedTuple):
     """Obligation: this issuer must say that the token is active (RFC 7662)."""
 
@@ -376,6 +388,7 @@ class Grant(NamedTuple):
     `scopes` are the effective scopes: those of the token that the rule needs, no others.
     The obligations of the grant: `upstream_facts` is what the upstream must be told, `use_once`
     asks that the token was never used before, `owed` are those that the rule asks for.
+    `approvals` are those it was given on.
     """
 
     rule: RuleRef | None
@@ -383,3 +396,4 @@ class Grant(NamedTuple):
     upstream_facts: tuple[UpstreamFact, ...]
     use_once: bool
     owed: tuple[Obligation, ...]
+    approvals: tuple[Approved, ...] = ()

@@ -25,12 +25,12 @@ from deputize.core.model import (
     Action,
     Delegation,
     Grant,
-    Obligation,
     Peer,
     Scope,
     UpstreamFact,
     VerifiedToken,
 )
+from deputize.core.policy_demands import Terms
 from deputize.core.reasons import Reason
 from deputize.core.rules import Policies, Rule, RuleEffect
 from deputize.core.verdict import Denial, Denied
@@ -73,7 +73,7 @@ def _evaluate(case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]) 
     covering = policies.index.covering(delegation.agent, delegation.principal, action, case.call)
     forbidding: list[Denial] = []
     watching: list[Denial] = []
-    granting: list[tuple[Rule, tuple[Obligation, ...]]] = []
+    granting: list[tuple[Rule, Terms]] = []
     missing: list[tuple[Rule, Denial]] = []
     for rule in covering:
         if rule.effect is RuleEffect.FORBID:
@@ -107,9 +107,9 @@ def _forbid(rule: Rule, case: Case) -> Denial | None:
     return Denial(reason=Reason.POLICY_FORBIDDEN, detail=detail, rule=rule.ref)
 
 
-def _grant(rule: Rule, owed: tuple[Obligation, ...]) -> Grant:
+def _grant(rule: Rule, terms: Terms) -> Grant:
     # Token and limits have them all, so the scopes of the rule are the intersection.
-    return Grant(rule.ref, rule.scopes, rule.upstream_facts, rule.use_once, owed)
+    return Grant(rule.ref, rule.scopes, rule.upstream_facts, rule.use_once, *terms)
 
 
 def _refuse(refusal: Denial, *, is_observed: bool) -> Ruling:
@@ -128,10 +128,10 @@ def _nearest(missed: list[Denial]) -> Denial:
     return _first([d for d in missed if policy_demands.distance(d.reason) == nearest])
 
 
-def _burden(granting: tuple[Rule, tuple[Obligation, ...]]) -> tuple[int, str, str]:
+def _burden(granting: tuple[Rule, Terms]) -> tuple[int, str, str]:
     """The rule that uses up least first, then by name: order does not matter."""
-    rule, owed = granting
-    return len(owed) + rule.use_once, rule.ref.policy, rule.ref.rule
+    rule, terms = granting
+    return len(terms.owed) + rule.use_once, rule.ref.policy, rule.ref.rule
 
 
 def _first(denials: list[Denial]) -> Denial:
@@ -148,5 +148,6 @@ def _join(rulings: list[Ruling]) -> Ruling:
         tuple(dict.fromkeys(fact for grant in grants for fact in grant.upstream_facts)),
         any(grant.use_once for grant in grants),
         tuple(duty for grant in grants for duty in grant.owed),
+        tuple(approval for grant in grants for approval in grant.approvals),
     )
     return Ruling(grant, next((ruling.observed for ruling in rulings if ruling.observed), None))

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from deputize.core.approval import ApprovalNeed, verify_approval
 from deputize.core.approved_call import ApprovalError, describe_call
 from deputize.core.case import Case, EvaluationError
 from deputize.core.claims import ClaimError, read_time
 from deputize.core.keys import KeyRing
-from deputize.core.model import Json, Obligation, Spend, StepUp, UseOnce
+from deputize.core.model import Approved, Json, Obligation, Spend, StepUp
 from deputize.core.reasons import Reason
 from deputize.core.rules import Budget, BudgetPart, Policies, Rule
 from deputize.core.verdict import Denial
@@ -38,6 +39,16 @@ _ORDER = (
 )
 
 
+class Terms(NamedTuple):
+    """What a grant obliges to, and the approvals it rests on."""
+
+    owed: tuple[Obligation, ...]
+    approvals: tuple[Approved, ...]
+
+
+_NO_TERMS = Terms((), ())
+
+
 def distance(reason: Reason) -> int:
     """How far a refusal was from a grant: the caller can help the nearest ones."""
     return _ORDER.index(reason)
@@ -45,22 +56,26 @@ def distance(reason: Reason) -> int:
 
 def settle(
     rule: Rule, case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]
-) -> tuple[Obligation, ...] | Denial:
-    """What a grant by this rule obliges to, or why it does not grant."""
+) -> Terms | Denial:
+    """On what terms this rule grants, or why it does not."""
     refusal = _check_conditions(rule, case) or _check_scopes(rule, case, policies)
     if refusal is None and rule.step_up is not None:
         refusal = _check_login(rule, rule.step_up, case)
     if refusal is not None:
         return refusal
+    if rule.budget is None and rule.approval is None:
+        return _NO_TERMS
     owed: list[Obligation] = []
+    approvals: list[Approved] = []
     if rule.budget is not None:
         owed.append(_spend(rule, rule.budget, case, policies))
     if rule.approval is not None:
         approved = _check_approval(rule, rule.approval, case, policies, key_rings)
         if isinstance(approved, Denial):
             return approved
-        owed.append(approved)
-    return tuple(owed)
+        owed.append(approved.use)
+        approvals.append(approved)
+    return Terms(tuple(owed), tuple(approvals))
 
 
 def _check_conditions(rule: Rule, case: Case) -> Denial | None:
@@ -127,7 +142,7 @@ def _check_approval(
     case: Case,
     policies: Policies,
     key_rings: Mapping[str, KeyRing],
-) -> UseOnce | Denial:
+) -> Approved | Denial:
     try:
         subject = describe_call(case.request, case.delegation, case.action, case.call)
     except ApprovalError as error:

@@ -61,7 +61,8 @@ def check(
     rings: Mapping[str, KeyRing] = RINGS,
     now: float = NOW,
 ) -> UseOnce:
-    return verify_approval(approval, subject, need, {service.issuer: service}, rings, now)
+    services = {service.issuer: service}
+    return verify_approval(approval, subject, need, services, rings, now).use
 
 
 def refusal(approval: str, **asked: object) -> ApprovalError | None:
