@@ -4,8 +4,8 @@ Rules of this file:
 - Windows begin at multiples of their length since the epoch, for every store and replica.
 - Of one budget a store lets no more uses in than its limit within one window. It may refuse
   more than it must: after a fault, or a clock that was wrong.
-- A window is forgotten only when it is over. Where there is no room for another the store
-  cannot say, and who asks refuses.
+- A window is forgotten only some time after it is over. Where there is no room for another the
+  store cannot say, and who asks refuses.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from deputize.adapters.ending import LONGEST_SECONDS, EndingEntries
+
+LATE_SECONDS = 5
+"""Longer than a check takes: they are not asked about in the order of their times, and one that
+began just before the end of a window may come after others have begun the next."""
 
 
 class Spent(StrEnum):
@@ -74,7 +78,7 @@ class MemoryBudgets:
             count = counts.get(name, now)
             if count is None:
                 count = _Count()
-                if not counts.put(name, end, count, now):
+                if not counts.put(name, end + min(window, LATE_SECONDS), count, now):
                     return Spent.UNKNOWN
             if count.used >= limit:
                 return Spent.EXHAUSTED

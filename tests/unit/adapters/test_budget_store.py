@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deputize.adapters.budget_store import MemoryBudgets, Spent, WindowError, window_end
+from deputize.adapters.budget_store import (
+    LATE_SECONDS,
+    MemoryBudgets,
+    Spent,
+    WindowError,
+    window_end,
+)
 from deputize.adapters.ending import LONGEST_SECONDS
 from deputize.adapters.replay_store import MemoryReplayStore, Use
 
@@ -101,7 +107,7 @@ def test_a_full_store_forgets_no_budget_and_takes_none() -> None:
     assert spend(budgets, "b") is Spent.UNKNOWN
     assert spend(budgets, "a") is Spent.WITHIN
     assert spend(budgets, "a") is Spent.EXHAUSTED
-    assert spend(budgets, "b", NOW + WINDOW) is Spent.WITHIN
+    assert spend(budgets, "b", NOW + WINDOW + LATE_SECONDS) is Spent.WITHIN
 
 
 def test_windows_that_are_over_are_forgotten_a_little_with_each_call() -> None:
@@ -110,7 +116,7 @@ def test_windows_that_are_over_are_forgotten_a_little_with_each_call() -> None:
         spend(budgets, f"old {number}")
     lengths = []
     for number in range(200):
-        assert spend(budgets, f"new {number}", NOW + WINDOW) is Spent.WITHIN
+        assert spend(budgets, f"new {number}", NOW + WINDOW + LATE_SECONDS) is Spent.WITHIN
         lengths.append(len(budgets))
     assert lengths[0] > 900
     assert lengths[-1] == 200
@@ -119,16 +125,29 @@ def test_windows_that_are_over_are_forgotten_a_little_with_each_call() -> None:
 def test_a_clock_that_goes_back_into_a_window_gives_no_second_budget() -> None:
     budgets = MemoryBudgets(10)
     assert [spend(budgets), spend(budgets)] == [Spent.WITHIN] * 2
-    assert spend(budgets, now=NOW + WINDOW) is Spent.WITHIN
+    later = NOW + WINDOW + LATE_SECONDS
+    assert spend(budgets, now=later) is Spent.WITHIN
     assert spend(budgets) is Spent.UNKNOWN
-    assert [spend(budgets, now=NOW + WINDOW) for _ in range(2)] == [Spent.WITHIN, Spent.EXHAUSTED]
+    assert [spend(budgets, now=later) for _ in range(2)] == [Spent.WITHIN, Spent.EXHAUSTED]
+
+
+@pytest.mark.parametrize("window", [1, 5, WINDOW])
+def test_one_who_comes_late_still_finds_his_window(window: int) -> None:
+    budgets = MemoryBudgets(10)
+    before = math.nextafter(NOW + window, 0)
+    assert spend(budgets, now=before, window=window) is Spent.WITHIN
+    assert spend(budgets, now=NOW + window, window=window) is Spent.WITHIN
+    said = [spend(budgets, now=before, window=window) for _ in range(2)]
+    assert said == [Spent.WITHIN, Spent.EXHAUSTED]
+    # One without a count yet as well.
+    assert spend(budgets, "b", now=before, window=window) is Spent.WITHIN
 
 
 def test_a_clock_that_was_ahead_for_a_while_refuses_for_one_window() -> None:
     budgets, year = MemoryBudgets(10), 365 * 86400
     assert spend(budgets) is Spent.WITHIN
     assert spend(budgets, now=NOW + year) is Spent.WITHIN
-    assert spend(budgets, now=NOW + year + WINDOW) is Spent.WITHIN
+    assert spend(budgets, now=NOW + year + WINDOW + LATE_SECONDS) is Spent.WITHIN
     assert spend(budgets, "b") is Spent.UNKNOWN
     assert spend(budgets, now=NOW + WINDOW) is Spent.WITHIN
     assert spend(budgets, now=NOW + year) is Spent.UNKNOWN
