@@ -25,8 +25,8 @@ _INTRODUCTION = """\
 Every check leaves exactly one event, one line of JSON each. What is not known is null; no member
 is ever left out. Members may be added; none is renamed or changes its meaning.
 
-An event never holds the token, a header value but those two named here, the query, or a claim but
-those named here.
+An event never holds the token, a header value but those two named here, the query, an argument of
+a call, or a claim but those named here and those that `audit.claims` of the configuration names.
 
 The JSON Schema is `src/deputize/schemas/audit-event.schema.json`."""
 _TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

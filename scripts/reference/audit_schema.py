@@ -52,10 +52,22 @@ MEANINGS = {
     "scopes": "Scopes of the token and of the grant; null where no token was verified.",
     "scopes.token": "Scopes the token carries, sorted.",
     "scopes.granted": "Those the granting rule needs, sorted; empty on a deny.",
+    "claims": "Those of the token that `audit.claims` names and it has, by name; null where no "
+    "token was verified.",
     "http": "The request as received.",
     "http.method": "Method, cut to 2048 characters.",
     "http.host": "Host with port, cut to 2048 characters.",
     "http.path": "Path without query, undecoded, cut to 2048 characters.",
+    "calls": "The calls of an agent protocol in the request; empty where none were read: the "
+    "resource speaks none, or the request was refused before.",
+    "calls[].protocol": "`mcp`, `a2a` or `grpc`.",
+    "calls[].method": "JSON-RPC method, A2A operation or gRPC method, cut to 2048 characters.",
+    "calls[].name": "Tool, prompt, resource URI or task, cut to 2048 characters; may be empty.",
+    "observed": "On an allow only: what would have refused it, were all policies enforced; null "
+    "where nothing would.",
+    "observed.reason": "The reason code it would have had.",
+    "observed.detail": "Why in words.",
+    "observed.rule": "The rule that would have, `<policy>/<rule>`; null where none matched.",
     "request_id": "The caller's `x-request-id`; not proven.",
     "trace_id": "Trace id of the caller's `traceparent`, else empty; not proven.",
     "duration_us": "Microseconds from the check's arrival to this event.",
@@ -100,6 +112,8 @@ def _schema(hint: object, path: str, used: set[str]) -> Schema:
     if get_origin(hint) is list:
         items = get_args(hint)[0]
         return {"type": "array", "items": _schema(items, f"{path}[]", used)}
+    if get_origin(hint) is dict:
+        return {"type": "object"}
     if is_typeddict(hint):
         return _object(hint, f"{path}.", used)
     return {"type": next(name for kind, name in _PLAIN.items() if hint is kind)}

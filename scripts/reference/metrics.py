@@ -22,6 +22,7 @@ _LABELS = {
     "family": "the part of the reason code before the dot",
     "rule": "`<policy>/<rule>` of the determining rule, empty where none did",
     "reason": "the reason code of a refusal",
+    "policy": "the policy of the rule that would have refused, empty where no rule matched",
     "kind": ", ".join(f"`{kind.value}`" for kind in SourceKind),
     "name": "the issuer of a key set or status list, the trust domain of a bundle, the file or URL "
     "of a deny list",

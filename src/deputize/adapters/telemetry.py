@@ -25,7 +25,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from deputize.core.model import RuleRef
 from deputize.core.reasons import Reason
-from deputize.core.verdict import Decision
+from deputize.core.verdict import Decision, Denial
 
 _BUCKETS = (
     0.00005,
@@ -74,6 +74,12 @@ class Telemetry:
             "deputize_refusals_total",
             "Refusals by reason code.",
             ("reason",),
+            registry=self.registry,
+        )
+        self._observed = Counter(
+            "deputize_observed_denials_total",
+            "Allowed calls that would have been refused, were their policy enforced.",
+            ("reason", "policy"),
             registry=self.registry,
         )
         self._seconds = Histogram(
@@ -134,6 +140,7 @@ class Telemetry:
             registry=self.registry,
         ).labels(metadata.version("deputize"), transport).set(1)
         self._by_outcome: dict[tuple[Reason, RuleRef | None], Counter] = {}
+        self._by_observed: dict[tuple[Reason, str], Counter] = {}
         self._by_reason: dict[Reason, Counter] = {
             reason: self._refusals.labels(reason.value)
             for reason in Reason
@@ -157,6 +164,8 @@ class Telemetry:
         refusal = self._by_reason.get(reason)
         if refusal is not None:
             refusal.inc()
+        if decision.observed is not None:
+            self._count_observed(decision.observed)
         self._seconds.observe(seconds)
 
     def count_reload(self, *, loaded_at: float | None, rules: int) -> None:
@@ -201,3 +210,11 @@ class Telemetry:
     def watch_audit_queue(self, length: Callable[[], float]) -> None:
         """Reports the queue's length whenever metrics are read."""
         self._audit_length.set_function(length)
+
+    def _count_observed(self, denial: Denial) -> None:
+        key = (denial.reason, "" if denial.rule is None else denial.rule.policy)
+        observed = self._by_observed.get(key)
+        if observed is None:
+            observed = self._observed.labels(denial.reason.value, key[1])
+            self._by_observed[key] = observed
+        observed.inc()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
@@ -11,7 +12,15 @@ from deputize.adapters.telemetry import SourceKind, Telemetry
 from deputize.core.decide import refuse
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Denial
-from tests.harness.world import NOW, decide_now, make_request, make_snapshot, shared_issuer
+from tests.harness.world import (
+    NOW,
+    decide_now,
+    make_forbid,
+    make_request,
+    make_rule,
+    make_snapshot,
+    shared_issuer,
+)
 
 
 def samples(registry: CollectorRegistry, name: str) -> dict[tuple[tuple[str, str], ...], float]:
@@ -46,6 +55,22 @@ def test_refusals_are_counted_by_reason_and_every_reason_has_its_series() -> Non
     refusals = samples(telemetry.registry, "deputize_refusals_total")
     assert {value for ((_, value),) in refusals} == set(Reason) - {Reason.POLICY_ALLOWED}
     assert refusals[("reason", "system.deadline"),] == 1
+
+
+def test_observed_denials_are_counted_by_reason_and_policy() -> None:
+    telemetry = Telemetry("grpcio")
+    forbid = replace(make_forbid("trial/no-seven", "/v1/orders/7"), is_observed=True)
+    snapshot = make_snapshot(shared_issuer(), rules=[make_rule(), forbid])
+    open_world = replace(snapshot, policies=replace(snapshot.policies, is_observed=True))
+    token = shared_issuer().issue(now=NOW)
+    for path in ("/v1/orders/7", "/v1/orders/8", "/v1/orders/7"):
+        telemetry.count_decision(decide_now(make_request(token, path=path), snapshot), 0.001)
+    telemetry.count_decision(decide_now(make_request(token, path="/v2"), snapshot), 0.001)
+    telemetry.count_decision(decide_now(make_request(token, path="/v2"), open_world), 0.001)
+    assert samples(telemetry.registry, "deputize_observed_denials_total") == {
+        (("policy", "trial"), ("reason", "policy.forbidden")): 2,
+        (("policy", ""), ("reason", "policy.no_match")): 1,
+    }
 
 
 def test_what_requests_say_makes_no_series() -> None:

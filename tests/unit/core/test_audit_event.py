@@ -80,7 +80,10 @@ def test_an_allowed_call() -> None:
             "binding": "",
         },
         "scopes": {"token": ["orders:read", "x"], "granted": ["orders:read"]},
+        "claims": {},
         "http": {"method": "GET", "host": HOST, "path": "/v1/orders/7"},
+        "calls": [],
+        "observed": None,
         "request_id": "r-1",
         "trace_id": TRACE,
         "duration_us": 42,
@@ -136,7 +139,10 @@ def test_a_refused_call_shows_what_was_proven() -> None:
 
 def test_what_is_not_known_is_null() -> None:
     event = event_of(make_request(peer=""))
-    unknown = ("rule", "peer", "principal", "agent", "chain", "style", "token", "scopes")
+    unknown = (
+        *("rule", "peer", "principal", "agent", "chain", "style", "token", "scopes", "claims"),
+        "observed",
+    )
     assert [name for name, value in event.items() if value is None] == sorted(
         unknown, key=list(event).index
     )
