@@ -63,6 +63,10 @@ MEANINGS = {
     "calls[].protocol": "`mcp`, `a2a` or `grpc`.",
     "calls[].method": "JSON-RPC method, A2A operation or gRPC method, cut to 2048 characters.",
     "calls[].name": "Tool, prompt, resource URI or task, cut to 2048 characters; may be empty.",
+    "approvals": "The approvals an allowed call was let in on; empty where no rule asked for one.",
+    "approvals[].service": "The approval service: `iss` of the approval.",
+    "approvals[].approver": "Who approved, as the service names it.",
+    "approvals[].id": "`jti` of the approval.",
     "observed": "On an allow only: what would have refused it, were all policies enforced; null "
     "where nothing would.",
     "observed.reason": "The reason code it would have had.",

@@ -83,6 +83,7 @@ def test_an_allowed_call() -> None:
         "claims": {},
         "http": {"method": "GET", "host": HOST, "path": "/v1/orders/7"},
         "calls": [],
+        "approvals": [],
         "observed": None,
         "request_id": "r-1",
         "trace_id": TRACE,
