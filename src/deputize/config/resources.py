@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -42,9 +43,10 @@ class Resources:
                 self._add(settings, document, ("spec", "resources", position))
 
     def _add(self, settings: ResourceSettings, document: Document, place: Location) -> None:
-        added = list(_routes(settings))
-        for route in added:
-            rival = next((other for other in self.routes if _disagree(route, other)), None)
+        added: list[Route] = []
+        for route in _routes(settings):
+            known = itertools.chain(self.routes, added)
+            rival = next((other for other in known if _disagree(route, other)), None)
             if rival is not None:
                 message = (
                     f"says something else of {route.host}{route.path.text} than the resource "
@@ -52,6 +54,7 @@ class Resources:
                 )
                 self.problems.append(document.problem(place, message))
                 return
+            added.append(route)
         for route in added:
             self.routes.append(route)
             self.tree.leaf(route.host, route.path).append(route.resource)
@@ -113,8 +116,6 @@ def paths_overlap(first: PathPattern, second: PathPattern) -> bool:
     if lengths[0] < lengths[1] and not first.has_tail:
         return False
     if lengths[1] < lengths[0] and not second.has_tail:
-        return False
-    if lengths[0] != lengths[1] and not (first.has_tail or second.has_tail):
         return False
     return all(
         one == other or (ANY in (one, other) and "" not in (one, other))

@@ -79,7 +79,8 @@ def _evaluate(case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]) 
         if rule.effect is RuleEffect.FORBID:
             refusal = _forbid(rule, case)
             if refusal is not None:
-                (watching if rule.is_observed else forbidding).append(refusal)
+                is_watched = rule.is_observed and not policies.is_observed
+                (watching if is_watched else forbidding).append(refusal)
         elif not action.upgrade or action.upgrade in rule.upgrades:
             answer = policy_demands.settle(rule, case, policies, key_rings)
             if isinstance(answer, Denial):
@@ -92,7 +93,11 @@ def _evaluate(case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]) 
         grant = _grant(*min(granting, key=_burden))
         return Ruling(grant, _first(watching) if watching else None)
     is_observed = policies.is_observed or any(rule.is_observed for rule, _ in missing)
-    return _refuse(_nearest([denial for _, denial in missing]), is_observed=is_observed)
+    refusal = _nearest([denial for _, denial in missing])
+    if is_observed and watching:
+        # Enforced, the forbid would have come first.
+        refusal = _first(watching)
+    return _refuse(refusal, is_observed=is_observed)
 
 
 def _forbid(rule: Rule, case: Case) -> Denial | None:

@@ -14,7 +14,7 @@ def test_every_reason_but_that_of_an_allow_is_presented() -> None:
 
 @pytest.mark.parametrize("shown", PRESENTATIONS.values())
 def test_a_refusal_is_an_http_error_and_a_grpc_refusal(shown: Presentation) -> None:
-    assert shown.http_status in {400, 401, 403, 503}
+    assert shown.http_status in {400, 401, 403, 413, 429, 503}
     assert shown.grpc_code in {7, 16}
 
 

@@ -4,44 +4,19 @@ from collections.abc import Iterable
 
 import pytest
 
-from deputize.core.model import (
-    Action,
-    Actor,
-    Delegation,
-    DelegationStyle,
-    Grant,
-    Kind,
-    Principal,
-    Scope,
-    UpstreamFact,
-)
-from deputize.core.policy import evaluate
-from deputize.core.rules import Rule
-from deputize.core.policy_index import PolicyIndex
+from deputize.core.model import Grant, UpstreamFact
 from deputize.core.reasons import Reason
-from deputize.core.spiffe import parse_spiffe_id
+from deputize.core.rules import Budget, Rule
 from tests.harness.expect import refused
-from tests.harness.world import AGENT, HOST, ISSUER_URL, make_forbid, make_principal, make_rule
+from tests.harness.rulings import make_case, rule_on
+from tests.harness.world import make_forbid, make_principal, make_rule
 
-READ = Action("GET", HOST, ("v1", "orders", "7"))
 
-
-def evaluate_rules(
-    *rules: Rule,
-    scopes: Iterable[str] = ("orders:read",),
-    depth: int = 1,
-    action: Action = READ,
-    subject: str = "alice",
-) -> Grant:
-    chain = tuple(Actor(f"actor-{number}", "", Kind.AGENT) for number in range(depth))
-    delegation = Delegation(
-        Principal(ISSUER_URL, subject, Kind.USER, {}),
-        parse_spiffe_id(AGENT),
-        chain,
-        frozenset(Scope(scope) for scope in scopes),
-        DelegationStyle.DELEGATED,
-    )
-    return evaluate(delegation, action, PolicyIndex(rules))
+def evaluate_rules(*rules: Rule, scopes: Iterable[str] = ("orders:read",), depth: int = 1) -> Grant:
+    chain = [f"actor-{number}" for number in range(depth)]
+    ruling = rule_on(make_case(scopes=scopes, chain=chain), rules)
+    assert ruling.observed is None
+    return ruling.grant
 
 
 def test_without_rules_nothing_is_allowed() -> None:
@@ -59,9 +34,15 @@ def test_a_covering_rule_allows() -> None:
 
 
 def test_the_grant_says_whether_the_token_is_good_once() -> None:
+    assert evaluate_rules(make_rule(use_once=True)).use_once
+    assert not evaluate_rules(make_rule()).use_once
+
+
+def test_the_rule_that_uses_up_least_is_given() -> None:
     once, often = make_rule("a/once", use_once=True), make_rule("b/often")
-    assert evaluate_rules(once, often).use_once
-    assert not evaluate_rules(often).use_once
+    counted = make_rule("a/counted", budget=Budget(1, 60, frozenset()))
+    for rules in ((once, often, counted), (counted, often, once)):
+        assert str(evaluate_rules(*rules).rule) == "b/often"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from deputize.core.model import Action, Json, Kind, Principal
-from deputize.core.rules import Rule
+from deputize.core.call_patterns import CallPattern
+from deputize.core.model import Action, Call, Json, Kind, Principal, Protocol
 from deputize.core.policy_index import PolicyIndex
+from deputize.core.rules import Rule
 from deputize.core.spiffe import parse_spiffe_id
 from tests.harness.world import AGENT, HOST, ISSUER_URL, anyone, make_principal, make_rule
 
@@ -19,11 +20,13 @@ def found(
     method: str = "GET",
     host: str = HOST,
     segments: tuple[str, ...] = ("v1", "orders", "7"),
+    call: Call | None = None,
 ) -> set[str]:
     covering = PolicyIndex(rules).covering(
         parse_spiffe_id(agent),
         Principal(issuer, "alice", Kind.USER, claims or {}),
         Action(method, host, segments),
+        call,
     )
     names = [str(rule.ref) for rule in covering]
     assert len(set(names)) == len(names)
@@ -123,3 +126,34 @@ def test_values_that_run_together_are_kept_apart() -> None:
 def test_the_rules_can_be_listed() -> None:
     rules = (make_rule("a/one"), make_rule("a/two"))
     assert PolicyIndex(rules).rules == rules
+
+
+READ_TOOL = Call(Protocol.MCP, "tools/call", "get_order", {}, 1)
+TOOL = CallPattern(Protocol.MCP, ("tools/call",), ("get_order",))
+
+
+@pytest.mark.parametrize("methods", [("tools/call",), ("tools/*",), ("*",), ("a", "tools/ca*")])
+@pytest.mark.parametrize("names", [(), ("get_order",), ("get_*",), ("*",), ("a*", "get_order*")])
+def test_every_kind_of_call_is_found(methods: tuple[str, ...], names: tuple[str, ...]) -> None:
+    rule = make_rule("a/r", call=CallPattern(Protocol.MCP, methods, names))
+    assert found(rule, call=READ_TOOL) == {"a/r"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        None,
+        READ_TOOL._replace(protocol=Protocol.A2A),
+        READ_TOOL._replace(method="tools/list"),
+        READ_TOOL._replace(name="get_orders"),
+        READ_TOOL._replace(name=""),
+    ],
+)
+def test_another_call_is_not_found(call: Call | None) -> None:
+    assert found(make_rule("a/r", call=TOOL), call=call) == set()
+
+
+def test_a_rule_without_calls_covers_them_all_and_none() -> None:
+    rules = (make_rule("a/any"), make_rule("a/tool", call=TOOL))
+    assert found(*rules, call=READ_TOOL) == {"a/any", "a/tool"}
+    assert found(*rules) == {"a/any"}

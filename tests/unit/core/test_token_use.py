@@ -326,7 +326,7 @@ def test_what_a_token_is_bound_to_is_part_of_it() -> None:
 
 # Obligations
 
-PLAIN_GRANT = Grant(RuleRef("orders", "read"), frozenset(), (), use_once=False)
+PLAIN_GRANT = Grant(RuleRef("orders", "read"), frozenset(), (), use_once=False, owed=())
 GRANT_ONCE = PLAIN_GRANT._replace(use_once=True)
 PROOF = UseOnce("proof:x:y", NOW + 60)
 TOKEN_NAME = hashlib.sha256(f"{ISSUER_URL}\0token-1".encode()).hexdigest()

@@ -34,7 +34,7 @@ class World:
 
     def use(self, *changes: tuple[str, str]) -> None:
         loaded = self.loaded(*changes)
-        self.keeper.use(wanted_keys(loaded.service.issuers, loaded.compiled.issuers))
+        self.keeper.use(wanted_keys(loaded.service, loaded.compiled.issuers))
 
     def loaded(self, *changes: tuple[str, str]) -> Loaded:
         text = SERVICE
@@ -153,7 +153,8 @@ def test_keys_are_found_by_discovery(world: World) -> None:
         (entry,) = loaded.service.issuers
         (trusted,) = loaded.compiled.issuers.values()
         found = entry.model_copy(update={"issuer": url})
-        world.keeper.use(wanted_keys([found], {url: trusted}))
+        service = loaded.service.model_copy(update={"issuers": [found]})
+        world.keeper.use(wanted_keys(service, {url: trusted}))
         wait(lambda: world.key_ids(url) == {"k1"})
 
 
