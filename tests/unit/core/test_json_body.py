@@ -47,6 +47,10 @@ REFUSED = {
     "a lone surrogate in a name": b'{"\\ud800":1}',
     "a duplicate": b'{"a":1,"a":1}',
     "a duplicate by escape": b'{"a":1,"\\u0061":1}',
+    "a duplicate and an escaped colon": b'{"a":1,"a":"\\u003a"}',
+    "a duplicate and escaped colons": b'[{"a": 1, "a": 2, "b": 3, "b": 4}, "\\u003A\\u003a"]',
+    "a duplicate and a text about a colon": b'[{"a":1,"a":2},"\\\\u003a"]',
+    "a duplicate that took colons with it": b'{"a":{"b":":"},"a":{"b":":"}}',
     "a duplicate inside": b'[{"b":{"a":1,"c":2,"a":1}}]',
     "a duplicate of another case": b'{"method":1,"Method":1}',
     "a duplicate of another case by escape": b'{"method":1,"\\u004dethod":1}',
@@ -80,6 +84,9 @@ def test_what_has_no_reading_or_two_is_refused(octets: bytes) -> None:
         (b'"\\ud83d\\ude00"', "\U0001f600"),
         (b'"\\\\ud800"', "\\ud800"),
         (b'[{"id":1},{"ID":2}]', [{"id": 1}, {"ID": 2}]),
+        (b'{"\\u003a": "\\u003A"}', {":": ":"}),
+        (b'["\\\\u003a" , "\\\\\\u003a:"]', ["\\u003a", "\\::"]),
+        (b'{"A": "a:", "b": "B:"}', {"A": "a:", "b": "B:"}),
         (b'{"a":"[[[[{{{{,,,,"}', {"a": "[[[[{{{{,,,,"}),
         (b"18446744073709551615", 2**64 - 1),
         (b"-9223372036854775808", -(2**63)),
@@ -114,6 +121,24 @@ def test_the_greatest_number_of_values_is_read() -> None:
 def test_separators_inside_a_text_are_no_values() -> None:
     text = 'a,"[{\\' * 10_000
     assert read_json(json.dumps([text]).encode()) == [text]
+
+
+def test_alike_names_are_found_among_many_objects() -> None:
+    many = [{"id": number, "Name": "N", "\u00c4": {}} for number in range(200)]
+    assert read_json(json.dumps(many).encode()) == many
+    for twice in ({"Name": 1, "name": 2}, {"\u00c4": 1, "\u00e4": 2}, {"s": 1, "\u017f": 2}):
+        for ensure_ascii in (True, False):
+            with pytest.raises(JsonBodyError):
+                read_json(json.dumps([*many, [twice]], ensure_ascii=ensure_ascii).encode())
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
+def test_plain_names_among_objects_are_read(count: int) -> None:
+    many = [{"id": number} for number in range(count)]
+    assert read_json(json.dumps(many).encode()) == many
+    assert read_json(json.dumps([[], "{", *many, [1]]).encode()) == [[], "{", *many, [1]]
+    with pytest.raises(JsonBodyError):
+        read_json(json.dumps([*many, "{", {"id": 1, "ID": 1}]).encode())
 
 
 def test_a_message_never_quotes_the_body() -> None:
