@@ -25,6 +25,7 @@ from tests.harness.loopback import HOST as LOOPBACK
 from tests.harness.loopback import free_port
 from tests.harness.path_rules import path_policy
 from tests.harness.raw_client import RawClient
+from tests.harness.raw_http2 import RawHttp2Client
 from tests.harness.service import DeputizeProcess
 from tests.harness.service_config import service_config
 from tests.harness.spiffe_ca import SpiffeCa
@@ -46,6 +47,8 @@ PATH_OPTIONS: Mapping[str, Mapping[str, bool | str]] = MappingProxyType(
 )
 """What proxies do to paths before they ask."""
 _MAX_REDIRECTS = 3
+
+Client = type[RawClient] | type[RawHttp2Client]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +102,12 @@ class Guard:
         with EnvoyProxy(options, self.folder / f"{name}-{back_end.name}") as proxy:
             yield proxy
 
-    def send_all(self, wires: list[Wire], proxy: EnvoyProxy, mark: str) -> dict[str, Sent]:
+    def send_all(
+        self, proxy: EnvoyProxy, mark: str, wires: list[Wire], kind: Client
+    ) -> dict[str, Sent]:
         """Sends them one after the other, by number of call; the hits are still to come."""
         sent = {}
-        with RawClient(proxy.port, self.context, HOST) as client:
+        with kind(proxy.port, self.context, HOST) as client:
             for number, first in enumerate(wires):
                 wire = first
                 for turn in range(_MAX_REDIRECTS):
@@ -116,8 +121,11 @@ class Guard:
 
 
 @contextmanager
-def running_guard(folder: Path) -> Iterator[Guard]:
-    """Starts deputize under `path_rules.py`. `folder` exists and is empty."""
+def running_guard(folder: Path, protocol: str) -> Iterator[Guard]:
+    """Starts deputize under `path_rules.py`. `folder` exists and is empty.
+
+    `protocol` is what the caller speaks, by its name in ALPN.
+    """
     issuer = Issuer(ISSUER_URL)
     authority = SpiffeCa(TRUST_DOMAIN, folder)
     agent = authority.issue("agent", uris=[AGENT])
@@ -131,6 +139,7 @@ def running_guard(folder: Path) -> Iterator[Guard]:
     )
     write_world(folder, policy=path_policy(), issuer=issuer)
     context = ssl.create_default_context(cafile=authority.certificate_file)
+    context.set_alpn_protocols([protocol])
     context.load_cert_chain(agent.certificate_file, agent.private_key_file)
     with DeputizeProcess(config, folder) as deputize:
         options = ProxyOptions(
@@ -138,38 +147,46 @@ def running_guard(folder: Path) -> Iterator[Guard]:
             upstream_port=0,
             server=authority.issue("envoy-server", dns=[HOST], addresses=[LOOPBACK]),
             client_authority=authority.certificate_file,
+            # On a busy machine a call must not be refused because the answer came late.
+            timeout_seconds=10,
         )
         yield Guard(folder, options, context, issuer.issue(now=time.time()))
 
 
 def run_all(
-    guard: Guard, back_ends: list[BackEnd], wires: list[Wire]
+    guard: Guard, back_ends: list[BackEnd], wires: list[Wire], client: Client, callers: int = 1
 ) -> dict[tuple[str, str], list[Sent]]:
     """Sends everything to each back end behind each kind of proxy, and ends the back ends.
 
-    The keys are the names of path options and back end.
+    The keys are the names of path options and back end. Before each proxy so many callers share
+    the work.
     """
     pairs = [(name, back_end) for name in PATH_OPTIONS for back_end in back_ends]
-    with ExitStack() as stack, ThreadPoolExecutor(len(pairs)) as threads:
+    marks = [f"{name}-{back_end.name}" for name, back_end in pairs]
+    with ExitStack() as stack, ThreadPoolExecutor(len(pairs) * callers) as threads:
         enter = [guard.before(name, back_end) for name, back_end in pairs]
         proxies = list(threads.map(stack.enter_context, enter))
-        marks = [f"{name}-{back_end.name}" for name, back_end in pairs]
-        answered = list(threads.map(guard.send_all, [wires] * len(pairs), proxies, marks))
+        tasks = [
+            threads.submit(guard.send_all, proxy, f"{mark}-{first}", wires[first::callers], client)
+            for proxy, mark in zip(proxies, marks, strict=True)
+            for first in range(callers)
+        ]
+        answered = [task.result() for task in tasks]
     for back_end in back_ends:
         back_end.stop()
     hits: dict[str, list[Hit]] = {}
     for back_end in back_ends:
         for hit in back_end.hits():
             hits.setdefault(hit.call, []).append(hit)
-    return {
-        (name, back_end.name): [
-            replace(sent, hits=hits.get(call, [])) for call, sent in calls.items()
-        ]
-        for (name, back_end), calls in zip(pairs, answered, strict=True)
-    }
+    runs: dict[tuple[str, str], list[Sent]] = {}
+    for number, calls in enumerate(answered):
+        name, back_end = pairs[number // callers]
+        of_pair = runs.setdefault((name, back_end.name), [])
+        of_pair += [replace(sent, hits=hits.get(call, [])) for call, sent in calls.items()]
+    return runs
 
 
-def _send(client: RawClient, wire: Wire, call: str, token: str) -> Answer | None:
+def _send(client: RawClient | RawHttp2Client, wire: Wire, call: str, token: str) -> Answer | None:
     headers = {"Host": wire.host, "x-call": call, "authorization": f"Bearer {token}"}
     return client.send(wire.method, wire.target, {**headers, **wire.headers})
 

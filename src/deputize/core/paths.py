@@ -6,10 +6,13 @@ differently is refused; nothing is rewritten, because the upstream gets the raw 
 Rules of this file:
 - A path is split at `/` before anything is decoded, and each segment is decoded exactly once.
 - Unreserved characters are never escaped: `%61` for `a` would be a second spelling.
+- A raw `!` is refused, `%21` is read: over HTTP/2 Envoy passes octets that are not UTF-8 on to the
+  upstream, and shows us a `!` for each.
 - The query is never read, but may hold only printable ASCII.
 
 Sources: RFC 3986 sections 2.3, 3.3 and 6.2; Envoy `api/envoy/extensions/filters/network/
-http_connection_manager/v3` (normalize_path, path_with_escaped_slashes_action);
+http_connection_manager/v3` (normalize_path, path_with_escaped_slashes_action), `source/common/
+protobuf/utility.cc` (sanitizeUtf8String);
 CVE-2021-29492, CVE-2026-26205, CVE-2026-32811, CVE-2026-42272.
 """
 
@@ -22,8 +25,8 @@ MAX_PATH_BYTES = 8192
 MAX_PATH_SEGMENTS = 64
 
 _PRINTABLE = re.compile(r"[!-~]+")
-_PLAIN = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,=:@.-]+)+/?|/")
-_SEGMENT = re.compile(r"(?:[A-Za-z0-9_~!$&'()*+,=:@.-]|%[0-9A-Fa-f]{2})*")
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9_~$&'()*+,=:@.-]+)+/?|/")
+_SEGMENT = re.compile(r"(?:[A-Za-z0-9_~$&'()*+,=:@.-]|%[0-9A-Fa-f]{2})*")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPE_RUN = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -73,6 +76,8 @@ def _decode(segment: str) -> str:
         raise PathError("a path parameter (;)")
     if "\\" in segment:
         raise PathError("a backslash")
+    if "!" in segment:
+        raise PathError("a ! that is not written %21: it may stand for an octet that is not UTF-8")
     if not _SEGMENT.fullmatch(segment):
         raise PathError("an invalid escape or a character that must be escaped")
     decoded = _ESCAPE_RUN.sub(_decode_run, segment)
