@@ -13,7 +13,9 @@ from pathlib import Path
 
 from scripts.vectors import (
     allow,
+    calls,
     delegation,
+    demands,
     issuers,
     peer,
     peer_sources,
@@ -43,6 +45,8 @@ TABLES = (
     possession,
     delegation,
     policy,
+    calls,
+    demands,
     allow,
     strict,
     issuers,

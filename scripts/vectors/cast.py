@@ -85,6 +85,10 @@ CLOSED = _issuer("https://closed.example.org", "ES256", "idp-es256")
 """Stands in the deny list."""
 UNREACHABLE = _issuer("https://unreachable.example.org", "ES256", "idp-es256")
 """Its keys never came."""
+APPROVALS = _issuer("https://approvals.example.org", "ES256", "approvals")
+"""Where calls are approved."""
+LATE = _issuer("https://late.example.org", "ES256", "approvals")
+"""Approves too, but its keys never came."""
 FORGER = _issuer(IDP_URL, "ES256", "idp-es256", "stranger")
 """Says it is the idp, and names its key, but has a key of its own."""
 

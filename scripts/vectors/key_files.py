@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from scripts.vectors.cast import (
+    APPROVALS,
     IDP,
     IDP_ED25519,
     IDP_ES384,
@@ -35,6 +36,7 @@ def key_files() -> dict[Path, bytes]:
         WORLD / "keys" / "partner.jwks.json": _encode(
             {"keys": [*_published(PARTNER, PARTNER_PS256, WEAK_PARTNER), _one_as_exponent()]}
         ),
+        FOLDER / "world-calls" / "approvals.jwks.json": _encode({"keys": _published(APPROVALS)}),
         WORLD / "keys" / "status-list.jwt": status_list().encode("ascii"),
         **{
             FOLDER / ISSUERS_WORLD / f"{algorithm.lower()}.jwks.json": _encode(

@@ -301,7 +301,7 @@ class PolicyRule(Model):
     below. A forbid covers the same path with a trailing `/` too."""
     mcp: McpCalls | None = None
     """Only these calls, on routes that a resource with `protocol: mcp` names."""
-    a2a: A2aCalls | None = None
+    a2a: A2aCalls | None = Field(default=None, alias="a2a")
     """Only these operations, on routes that a resource with `protocol: a2a` names."""
     grpc: GrpcCalls | None = None
     """Only these methods, on routes that a resource with `protocol: grpc` names."""
