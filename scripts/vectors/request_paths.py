@@ -77,6 +77,10 @@ VECTORS = (
         ("raw-non-ascii", "a letter that must be escaped", "/v1/orders/\u00e9"),
     ),
     *_ambiguous(
+        "Envoy source/common/protobuf/utility.cc sanitizeUtf8String",
+        ("octet-mark", "what Envoy shows for a raw octet that is not UTF-8", "/admin!/users"),
+    ),
+    *_ambiguous(
         "RFC 3986 section 2.1",
         ("escape-cut-short", "an escape that ends too early", "/v1/orders/%2"),
         ("escape-utf-16", "an escape as JavaScript writes it", "/v1/%u002e%u002e/admin"),
