@@ -91,6 +91,7 @@ def test_what_has_no_reading_or_two_is_refused(octets: bytes) -> None:
         (b"18446744073709551615", 2**64 - 1),
         (b"-9223372036854775808", -(2**63)),
         (b"1e-999", 0.0),
+        (b'"{"', "{"),
     ],
 )
 def test_a_value_is_read(octets: bytes, value: object) -> None:
