@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from deputize.adapters.presentation import PRESENTATIONS
 from deputize.core.audit_form import AuditEvent
-from deputize.core.reasons import Reason
+from deputize.core.reasons import REASONS, Reason
 from deputize.core.verdict import Effect
 from scripts.generate_vectors import find_stale, generate
 from tests.harness.vector_entrances import (
@@ -97,7 +97,8 @@ def _second(vector: Vector) -> Vector:
     """What is expected of the very same request when it comes again."""
     if vector.again is None:
         return vector
-    return replace(vector, effect=Effect.DENY, reason=vector.again, rule=None)
+    rule = vector.rule if vector.again is Reason.POLICY_BUDGET_EXHAUSTED else None
+    return replace(vector, effect=Effect.DENY, reason=vector.again, rule=rule)
 
 
 def _check_response(response: CheckResponse, vector: Vector) -> None:
@@ -113,8 +114,16 @@ def _check_response(response: CheckResponse, vector: Vector) -> None:
     assert response.WhichOneof("http_response") == "denied_response"
     assert response.status.code == shown.grpc_code
     assert response.status.code in {7, 16}
-    assert response.denied_response.status.code == shown.http_status
-    assert json.loads(response.denied_response.body)["reason"] == vector.reason
+    answer = response.denied_response
+    headers = {sent.header.key: sent.header.value for sent in answer.headers}
+    if headers["content-type"] == "text/plain":
+        # A gRPC caller: Envoy makes INTERNAL of 400, so it gets 403 instead.
+        assert answer.status.code == (403 if shown.http_status == 400 else shown.http_status)
+        assert answer.body == REASONS[vector.reason].public
+        return
+    assert answer.status.code == shown.http_status
+    body = json.loads(answer.body)
+    assert body.get("error", {}).get("data", body)["reason"] == vector.reason
 
 
 def _check_events(events: list[AuditEvent], response: CheckResponse, vector: Vector) -> None:

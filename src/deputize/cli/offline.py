@@ -61,7 +61,12 @@ def read_deny_lists(files: Iterable[str]) -> Revocations:
 
 
 def _read_rings(loaded: Loaded, given: list[str]) -> dict[str, KeyRing]:
-    files = {entry.issuer: entry.keys.file for entry in loaded.service.issuers}
+    service, compiled = loaded.service, loaded.compiled
+    files = {entry.issuer: entry.keys.file for entry in service.issuers}
+    allowed = {name: issuer.algorithms for name, issuer in compiled.issuers.items()}
+    for entry in service.approvals.services if service.approvals else ():
+        files[entry.issuer] = entry.keys.file
+        allowed[entry.issuer] = compiled.approval_services[entry.issuer].algorithms
     for text in given:
         issuer, equals, file = text.rpartition("=")
         if not equals or issuer not in files:
@@ -73,7 +78,7 @@ def _read_rings(loaded: Loaded, given: list[str]) -> dict[str, KeyRing]:
             hint = f"give `--jwks {issuer}=FILE`"
             typer.echo(f"keys of {issuer}: not fetched here; {hint}", err=True)
         else:
-            parse = partial(parse_jwk_set, allowed=loaded.compiled.issuers[issuer].algorithms)
+            parse = partial(parse_jwk_set, allowed=allowed[issuer])
             keys, left_out = _read(f"keys of {issuer}", source, parse)
             for line in left_out:
                 typer.echo(f"keys of {issuer}: left out {line}", err=True)

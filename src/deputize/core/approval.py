@@ -38,6 +38,7 @@ from deputize.core.profiles import normalize_type
 from deputize.core.verdict import KeyWanted
 
 __all__ = [
+    "APPROVAL",
     "APPROVAL_TYPE",
     "ApprovalError",
     "ApprovalNeed",
@@ -48,6 +49,8 @@ __all__ = [
 ]
 
 APPROVAL_TYPE = "deputize-approval+jwt"
+APPROVAL = "approval"
+"""The beginning of the key under which its use is noted, up to a colon."""
 _TIMES = ("iat", "exp")
 _UNENFORCED = ("aud", "cnf", "status")
 """Registered claims that bound a token in ways an approval is not checked for."""
@@ -112,7 +115,7 @@ def verify_approval(
         raise ApprovalError(str(error)) from None
     name = hashlib.sha256(f"{service.issuer}\0{identifier}".encode()).hexdigest()
     # Accepted until `exp` + skew by our clock; once more for that of another replica.
-    use = UseOnce(f"approval:{name}", expires_at + 2 * service.clock_skew + 1)
+    use = UseOnce(f"{APPROVAL}:{name}", expires_at + 2 * service.clock_skew + 1)
     return Approved(service.issuer, approver, identifier, use)
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple, assert_never
 from deputize.adapters.budget_store import Spent, window_end
 from deputize.adapters.introspection import Activity
 from deputize.adapters.replay_store import Use
+from deputize.core.approval import APPROVAL
 from deputize.core.model import Introspect, Spend, UseOnce
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Denial, Permit
@@ -87,7 +88,8 @@ def _use(
             return None
         case Use.USED:
             what = obligation.key.partition(":")[0]
-            return Denial(reason=Reason.TOKEN_REPLAYED, detail=f"this {what} was used before")
+            reason = Reason.POLICY_APPROVAL_INVALID if what == APPROVAL else Reason.TOKEN_REPLAYED
+            return Denial(reason=reason, detail=f"this {what} was used before")
         case _:
             return Denial(reason=_UNAVAILABLE, detail="the replay store gives no answer")
 
