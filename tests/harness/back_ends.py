@@ -2,7 +2,7 @@
 
 Each file says which route it is, each answer which server and which block of its configuration
 gave it, and the log how the server read each request. Both run with the defaults of their
-makers where paths are concerned.
+makers where paths are concerned; they keep connections, so that no proxy meets one that just ends.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ class Nginx(BackEnd):
                 log_format read escape=json '["$http_x_call","$request_method","$http_host",'
                                             '"$request_uri","$uri"]';
                 access_log {self.log} read;
+                keepalive_requests 100000;
                 server {{
                     listen {HOST}:{self.port};
                     root {self.tree};
@@ -191,6 +192,8 @@ class Apache(BackEnd):
             ServerLimit 1
             ThreadsPerChild 16
             MaxRequestWorkers 16
+            KeepAliveTimeout 60
+            MaxKeepAliveRequests 0
             LogFormat "%{{x-call}}i\\t%m\\t%{{host}}i\\t%r\\t%U" read
             CustomLog {self.log} read
             DocumentRoot {self.tree}

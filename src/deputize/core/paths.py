@@ -8,7 +8,7 @@ Rules of this file:
 - Unreserved characters are never escaped: `%61` for `a` would be a second spelling.
 - A raw `!` is refused, `%21` is read: over HTTP/2 Envoy passes octets that are not UTF-8 on to the
   upstream, and shows us a `!` for each.
-- The query is never read, but may hold only printable ASCII.
+- The query is never read, but may hold only printable ASCII, as far as we are shown it.
 
 Sources: RFC 3986 sections 2.3, 3.3 and 6.2; Envoy `api/envoy/extensions/filters/network/
 http_connection_manager/v3` (normalize_path, path_with_escaped_slashes_action), `source/common/
