@@ -5,10 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from deputize.core.decide import decide, overrule, refuse
-from deputize.core.model import AccessRequest, Introspect, UseOnce, VerifiedToken
+from deputize.core.call_patterns import CallPattern
+from deputize.core.decide import decide, locate, mark, overrule, refuse
+from deputize.core.model import (
+    AccessRequest,
+    Binding,
+    Introspect,
+    Protocol,
+    Resource,
+    Spend,
+    UseOnce,
+    VerifiedToken,
+)
 from deputize.core.reasons import Reason
 from deputize.core.revocation import NOTHING_REVOKED, Revocations
+from deputize.core.rules import Budget
 from deputize.core.snapshot import Snapshot
 from deputize.core.status_list import StatusList
 from deputize.core.token import Recall
@@ -17,12 +28,14 @@ from tests.harness.dpop_client import ProofKey
 from tests.harness.issuer import Issuer
 from tests.harness.world import (
     AGENT,
+    HOST,
     ISSUER_URL,
     NOW,
     OTHER_AGENT,
     PROXY,
     decide_now,
     make_key_ring,
+    make_policies,
     make_request,
     make_rule,
     make_snapshot,
@@ -268,3 +281,94 @@ def test_two_issuers_are_kept_apart() -> None:
     assert decide_now(make_request(two.issue(now=NOW)), snapshot).reason is Reason.POLICY_NO_MATCH
     forged = two.issue(now=NOW, agent=AGENT, claims={"iss": one.url})
     assert decide_now(make_request(forged), snapshot).reason is Reason.TOKEN_BAD_SIGNATURE
+
+
+# Calls in the body
+
+MCP = Resource(Protocol.MCP, Binding.BODY, 0, "")
+TOOL = CallPattern(Protocol.MCP, ("tools/call",), ("get_order",))
+TOOL_RULE = make_rule("mcp/tool", methods=["POST"], paths=["/mcp"], call=TOOL)
+LIST_ORDERS = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list"}}'
+GET_ORDER = LIST_ORDERS.replace(b"list", b"get_order")
+
+
+def call_tool(body: bytes, token: str | None, *, peer: str = AGENT) -> Decision:
+    request = make_request(token, method="POST", path="/mcp", peer=peer)
+    snapshot = make_snapshot(shared_issuer())
+    policies = make_policies([TOOL_RULE], resources=[(HOST, "/mcp", MCP)])
+    asked = request._replace(body=body, body_size=len(body))
+    return decide_now(asked, replace(snapshot, policies=policies))
+
+
+def test_a_call_in_the_body_is_decided() -> None:
+    decision = call_tool(GET_ORDER, issue())
+    assert decision.effect is Effect.ALLOW
+    assert decision.proven.action is not None
+    assert [call.name for call in decision.proven.action.calls] == ["get_order"]
+    assert call_tool(LIST_ORDERS, issue()).reason is Reason.POLICY_NO_MATCH
+
+
+@pytest.mark.parametrize(
+    ("token", "peer", "reason"),
+    [
+        (None, AGENT, Reason.TOKEN_MISSING),
+        ("x", AGENT, Reason.TOKEN_MALFORMED),
+        (issue(), "", Reason.PEER_MISSING),
+        (issue(), OTHER_AGENT, Reason.DELEGATION_ACTOR_MISMATCH),
+        (issue(act=None), AGENT, Reason.DELEGATION_MALFORMED),
+        (issue(), AGENT, Reason.REQUEST_BODY_UNREADABLE),
+    ],
+)
+def test_a_body_is_read_only_once_the_mandate_is_shown(
+    token: str | None, peer: str, reason: Reason
+) -> None:
+    decision = call_tool(b"{", token, peer=peer)
+    assert decision.reason is reason
+    assert decision.proven.resource == MCP
+
+
+def test_a_forbidden_call_without_a_mandate_says_nothing_of_the_policy() -> None:
+    decision = call_tool(LIST_ORDERS, None)
+    assert decision.proven.action is not None
+    assert decision.proven.action.calls == ()
+    assert decision.rule is None
+
+
+# Policies that are only observed
+
+
+def test_an_observed_refusal_is_an_allow_that_says_so() -> None:
+    snapshot = make_snapshot(shared_issuer())
+    watched = replace(snapshot, policies=make_policies([], is_observed=True))
+    decision = decide_now(make_request(issue()), watched)
+    assert (decision.effect, decision.reason) == (Effect.ALLOW, Reason.POLICY_ALLOWED)
+    assert decision.observed is not None
+    assert decision.observed.reason is Reason.POLICY_NO_MATCH
+    assert decision.rule is None
+    assert decide_now(make_request(None), watched).reason is Reason.TOKEN_MISSING
+
+
+def test_an_allow_can_be_marked_with_what_would_have_refused_it() -> None:
+    decision = decide_now(make_request(issue()), world())
+    assert isinstance(decision.verdict, Permit)
+    denial = Denial(reason=Reason.POLICY_BUDGET_EXHAUSTED, detail="")
+    marked = mark(decision, decision.verdict, denial)
+    assert (marked.effect, marked.observed) == (Effect.ALLOW, denial)
+    assert isinstance(marked.verdict, Permit)
+    assert replace(marked.verdict, observed=None) == decision.verdict
+    again = mark(marked, marked.verdict, Denial(reason=Reason.POLICY_FORBIDDEN, detail=""))
+    assert again.observed == denial
+    assert overrule(marked, denial).observed is None
+
+
+def test_what_a_rule_obliges_to_is_owed() -> None:
+    rule = make_rule(budget=Budget(3, 60, frozenset()), use_once=True)
+    verdict = decide_now(
+        make_request(issue()), make_snapshot(shared_issuer(), rules=[rule])
+    ).verdict
+    assert isinstance(verdict, Permit)
+    assert {type(duty) for duty in verdict.obligations} == {Spend, UseOnce}
+
+
+def test_the_names_of_errors_of_our_own_are_found() -> None:
+    assert locate(ValueError("secret")) == "ValueError"

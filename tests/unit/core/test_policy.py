@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
-from deputize.core.model import Grant, UpstreamFact
+from deputize.core.call_patterns import CallPattern
+from deputize.core.case import Fact, Source
+from deputize.core.conditions import Compares, Condition, Exists, Operator
+from deputize.core.model import Grant, Protocol, Spend, UpstreamFact
+from deputize.core.policy import DEFAULT_FACTS
 from deputize.core.reasons import Reason
-from deputize.core.rules import Budget, Rule
+from deputize.core.rules import Budget, BudgetPart, Rule
+from deputize.core.verdict import Denied
 from tests.harness.expect import refused
-from tests.harness.rulings import make_case, rule_on
-from tests.harness.world import make_forbid, make_principal, make_rule
+from tests.harness.rulings import make_case, mcp_call, rule_on
+from tests.harness.world import make_forbid, make_policies, make_principal, make_rule
 
 
 def evaluate_rules(*rules: Rule, scopes: Iterable[str] = ("orders:read",), depth: int = 1) -> Grant:
@@ -138,3 +144,183 @@ def test_the_nearest_rule_is_the_first_by_name() -> None:
     with refused(Reason.POLICY_INSUFFICIENT_SCOPE) as denials:
         evaluate_rules(*rules)
     assert denials[0].needed_scopes == {"y"}
+
+
+# Upgrades
+
+
+def test_a_connection_is_upgraded_only_where_the_rule_says_so() -> None:
+    plain, socket = make_rule("a/plain"), make_rule("b/socket", upgrades=["websocket"])
+    case = make_case(upgrade="websocket")
+    with refused(Reason.POLICY_NO_MATCH):
+        rule_on(case, [plain])
+    assert str(rule_on(case, [plain, socket]).grant.rule) == "b/socket"
+    for other in ("h2c", "websocket, h2c", "Websocket"):
+        with refused(Reason.POLICY_NO_MATCH):
+            rule_on(make_case(upgrade=other), [plain, socket])
+
+
+def test_a_rule_for_an_upgrade_covers_calls_without_one() -> None:
+    assert rule_on(make_case(), [make_rule(upgrades=["websocket"])]).observed is None
+
+
+def test_a_forbid_covers_every_upgrade() -> None:
+    rules = [make_rule(upgrades=["websocket"]), make_forbid("guard/all", "/**")]
+    with refused(Reason.POLICY_FORBIDDEN):
+        rule_on(make_case(upgrade="websocket"), rules)
+
+
+# Conditions
+
+HEADER = Fact(Source.HEADER, ("x-zone",))
+IN_ZONE = Compares(HEADER, Operator.EQUALS, ("a",))
+IN = make_case(headers={"x-zone": "a"})
+OUT = make_case(headers={"x-zone": "b"})
+UNREADABLE = make_case(headers={"x-zone": "a,b"})
+
+
+def test_a_forbid_refuses_where_its_conditions_hold_or_cannot_be_evaluated() -> None:
+    forbid = make_rule("guard/zone", effect="forbid", conditions=[IN_ZONE])
+    rules = [make_rule(), forbid]
+    assert str(rule_on(OUT, rules).grant.rule) == "orders/read"
+    for case, reason in (
+        (IN, Reason.POLICY_FORBIDDEN),
+        (UNREADABLE, Reason.POLICY_EVALUATION_ERROR),
+    ):
+        with refused(reason) as denials:
+            rule_on(case, rules)
+        assert str(denials[0].rule) == "guard/zone"
+
+
+def test_all_conditions_of_a_forbid_must_hold() -> None:
+    conditions: list[Condition] = [IN_ZONE, Exists(Fact(Source.CLAIM, ("x",)), is_there=True)]
+    forbid = make_rule("guard/zone", effect="forbid", conditions=conditions)
+    assert rule_on(IN, [make_rule(), forbid]).observed is None
+
+
+def test_another_allow_may_grant_what_one_cannot_evaluate() -> None:
+    asking = make_rule("a/asking", conditions=[IN_ZONE])
+    assert str(rule_on(IN, [asking]).grant.rule) == "a/asking"
+    with refused(Reason.POLICY_EVALUATION_ERROR):
+        rule_on(UNREADABLE, [asking])
+    assert str(rule_on(UNREADABLE, [asking, make_rule("b/plain")]).grant.rule) == "b/plain"
+
+
+# Policies that are only observed
+
+SCOPED = make_rule("a/scoped", scopes=["x"])
+FORBID = make_forbid("guard/all", "/**")
+BROKEN = make_rule("guard/zone", effect="forbid", conditions=[IN_ZONE])
+
+
+def observed(rule: Rule) -> Rule:
+    return replace(rule, is_observed=True)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [],
+        [SCOPED],
+        [make_rule(), FORBID],
+        [SCOPED, FORBID],
+        [make_rule(), BROKEN],
+        [observed(FORBID), SCOPED],
+        [observed(FORBID), make_forbid("z/all", "/**")],
+    ],
+)
+def test_where_all_is_observed_what_would_refuse_is_recorded(rules: list[Rule]) -> None:
+    enforced = [replace(rule, is_observed=False) for rule in rules]
+    with pytest.raises(Denied) as caught:
+        rule_on(UNREADABLE, enforced)
+    ruling = rule_on(UNREADABLE, make_policies(rules, is_observed=True))
+    assert ruling.observed == caught.value.denial
+    assert ruling.grant == Grant(
+        ruling.observed.rule, frozenset(), DEFAULT_FACTS, use_once=False, owed=()
+    )
+
+
+def test_a_grant_is_the_same_where_all_is_observed() -> None:
+    rules = [make_rule(use_once=True, budget=Budget(1, 60, frozenset()))]
+    ruling = rule_on(make_case(), make_policies(rules, is_observed=True))
+    assert ruling.observed is None
+    assert ruling.grant.scopes == {"orders:read"}
+    assert ruling.grant.use_once
+
+
+def test_an_observed_forbid_lets_pass_what_another_policy_grants() -> None:
+    ruling = rule_on(make_case(), [make_rule(), observed(FORBID)])
+    assert str(ruling.grant.rule) == "orders/read"
+    assert ruling.observed is not None
+    assert ruling.observed.reason is Reason.POLICY_FORBIDDEN
+
+
+def test_an_observed_forbid_lets_pass_nothing_that_is_not_granted() -> None:
+    with refused(Reason.POLICY_NO_MATCH):
+        rule_on(make_case(), [observed(FORBID)])
+    with refused(Reason.POLICY_INSUFFICIENT_SCOPE):
+        rule_on(make_case(), [observed(FORBID), SCOPED])
+
+
+def test_an_observed_allow_asks_for_nothing_but_an_enforced_forbid_refuses() -> None:
+    ruling = rule_on(make_case(), [observed(SCOPED)])
+    assert ruling.observed is not None
+    assert ruling.observed.reason is Reason.POLICY_INSUFFICIENT_SCOPE
+    assert (ruling.grant.rule, ruling.grant.scopes) == (SCOPED.ref, frozenset())
+    with refused(Reason.POLICY_FORBIDDEN) as denials:
+        rule_on(make_case(), [observed(SCOPED), FORBID, observed(make_forbid("a/a", "/**"))])
+    assert denials[0].rule == FORBID.ref
+
+
+def test_of_two_observed_refusals_the_forbid_is_recorded() -> None:
+    ruling = rule_on(make_case(), [observed(SCOPED), observed(FORBID)])
+    assert ruling.observed is not None
+    assert ruling.observed.reason is Reason.POLICY_FORBIDDEN
+
+
+# Several calls in one request
+
+READ, WRITE = mcp_call("read"), mcp_call("write")
+BOTH = make_case(READ, WRITE, scopes=["r", "w"])
+
+
+def tool(name: str, tool_name: str, scope: str, **more: bool) -> Rule:
+    call = CallPattern(Protocol.MCP, ("tools/call",), (tool_name,))
+    facts = [UpstreamFact.AGENT, UpstreamFact.RULE if more else UpstreamFact.CHAIN]
+    budget = Budget(5, 60, frozenset({BudgetPart.TOOL}))
+    rule = make_rule(name, call=call, scopes=[scope], upstream_facts=facts, budget=budget)
+    return replace(rule, use_once=more.get("use_once", False))
+
+
+def test_every_call_must_be_allowed() -> None:
+    read, write = tool("a/read", "read", "r"), tool("a/write", "write", "w", use_once=True)
+    for rules in ([read], [write], [read, write, make_forbid("guard/all", "/**")]):
+        with pytest.raises(Denied):
+            rule_on(BOTH, rules)
+    grant = rule_on(BOTH, [read, write]).grant
+    assert grant.rule == read.ref
+    assert grant.scopes == {"r", "w"}
+    assert grant.use_once
+    assert grant.upstream_facts == (UpstreamFact.AGENT, UpstreamFact.CHAIN, UpstreamFact.RULE)
+    assert [duty.rule for duty in grant.owed if isinstance(duty, Spend)] == [read.ref, write.ref]
+
+
+def test_a_forbid_of_one_call_refuses_all() -> None:
+    call = CallPattern(Protocol.MCP, ("*",), ("write",))
+    forbid = make_rule("guard/write", effect="forbid", call=call)
+    with refused(Reason.POLICY_FORBIDDEN):
+        rule_on(BOTH, [make_rule(scopes=[]), forbid])
+
+
+def test_the_first_refusal_of_several_calls_is_recorded() -> None:
+    rules = [tool("a/read", "read", "r"), observed(tool("a/write", "write", "x"))]
+    for calls in ((READ, WRITE), (WRITE, READ), (WRITE, WRITE)):
+        ruling = rule_on(make_case(*calls, scopes=["r", "w"]), rules)
+        assert ruling.observed is not None
+        assert str(ruling.observed.rule) == "a/write"
+
+
+def test_the_same_call_twice_is_counted_twice() -> None:
+    owed = rule_on(make_case(READ, READ, scopes=["r"]), [tool("a/read", "read", "r")]).grant.owed
+    assert len(owed) == 2
+    assert owed[0] == owed[1]
