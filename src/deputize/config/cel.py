@@ -1,12 +1,182 @@
-"""Expressions of the Common Expression Language, compiled."""
+"""Expressions of the Common Expression Language (CEL), compiled when a policy is loaded.
+
+Rules of this file:
+- The library (extra `deputize[cel]`) is imported when the first expression is compiled.
+- Names and types are checked at load: each fact is a variable of its own, with its type. Only
+  claims and arguments have a type that is known no sooner than when they are there.
+- A fact that is absent is not given: to ask for it is an error, and an error denies.
+- An error of the library is a value there. Here it is raised, and never tells what was found.
+
+Sources: the CEL specification (doc/langdef.md).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import import_module
+from typing import NamedTuple, Protocol, cast
 
+from deputize.config.cel_bounds import check_bounds
+from deputize.core.case import EvaluationError
 from deputize.core.model import Json
+
+MAX_LENGTH = 4096
+MAX_MESSAGE = 400
+"""Of what the library says about a wrong expression; it shows the line for each mistake."""
+
+_BOOL, _DYN, _ERROR = "BOOL", "DYN", "ERROR"
+_TEXT, _TEXTS, _TIME = "string", "list(string)", "timestamp"
+FACTS: Mapping[str, str] = {
+    "agent": _TEXT,
+    "principal.issuer": _TEXT,
+    "principal.subject": _TEXT,
+    "principal.kind": _TEXT,
+    "principal.claims": "map(string, dyn)",
+    "chain": _TEXTS,
+    "scopes": _TEXTS,
+    "peer.trustDomain": _TEXT,
+    "peer.namespace": _TEXT,
+    "peer.serviceAccount": _TEXT,
+    "peer.assurance": _TEXT,
+    "request.method": _TEXT,
+    "request.host": _TEXT,
+    "request.path": _TEXT,
+    "request.headers": "map(string, string)",
+    "call.protocol": _TEXT,
+    "call.method": _TEXT,
+    "call.name": _TEXT,
+    "call.arguments": "map(string, dyn)",
+    "now": _TIME,
+}
+"""Each fact with its CEL type."""
+
+_PROBES = {
+    "matches": "''.matches(literal)",
+    "timestamp": "timestamp(literal) == timestamp(literal)",
+    "duration": "duration(literal) == duration(literal)",
+    "getHours": "timestamp(0).getHours(literal) == 0",
+}
 
 
 def compile_expression(source: str) -> Callable[[Mapping[str, Json]], Json]:
-    """The compiled expression."""
-    raise ImportError(f"expressions need the extra `deputize[cel]`: {source}")
+    """What evaluates the expression for the facts of a case; it gives true or false.
+
+    It may be called by several threads, and raises EvaluationError for whatever has no answer.
+
+    Raises:
+        ValueError: the expression is wrong, or could take long; the message says where.
+        ImportError: the extra is not installed.
+    """
+    library = _library()
+    if len(source) > MAX_LENGTH:
+        raise ValueError(f"an expression has at most {MAX_LENGTH} characters")
+    try:
+        source.encode()
+        program = library.env.compile(source)
+        gives = program.return_type().name()
+        serialized = program.serialize()
+    except UnicodeEncodeError:
+        raise ValueError("an expression is Unicode text") from None
+    except RuntimeError as error:
+        raise ValueError(_complaint(str(error))) from None
+    if gives not in {_BOOL, _DYN}:
+        raise ValueError(f"an expression gives true or false, not {gives.lower()}")
+    used = check_bounds(serialized, frozenset(FACTS), library.probe)
+    return _Program(program, tuple(sorted(used)))
+
+
+class _Type(Protocol):
+    def name(self) -> str: ...
+
+
+class _Value(Protocol):
+    def type(self) -> _Type: ...
+    def value(self) -> object: ...
+
+
+class _Expression(Protocol):
+    def eval(self, *, data: Mapping[str, object]) -> _Value: ...
+    def return_type(self) -> _Type: ...
+    def serialize(self) -> bytes: ...
+
+
+class _Env(Protocol):
+    def compile(self, expression: str) -> _Expression: ...
+
+
+class _Library(NamedTuple):
+    env: _Env
+    probes: Mapping[str, _Expression]
+
+    def probe(self, function: str, literal: str) -> str | None:
+        """What is wrong with a literal; None if nothing is."""
+        name = "getHours" if function.startswith("get") else function
+        if name not in self.probes:
+            return None
+        answer = self.probes[name].eval(data={"literal": literal})
+        if answer.type().name() != _ERROR:
+            return None
+        return f"{function}: {_complaint(str(answer.value()))}"
+
+
+@cache
+def _library() -> _Library:
+    try:
+        cel = import_module("cel_expr_python.cel")
+    except ImportError as error:
+        raise ImportError("a condition `cel` needs the extra `deputize[cel]`") from error
+    text = cel.Type.STRING
+    types = {
+        _TEXT: text,
+        _TEXTS: cel.Type.List(text),
+        _TIME: cel.Type.TIMESTAMP,
+        "map(string, dyn)": cel.Type.Map(text, cel.Type.DYN),
+        "map(string, string)": cel.Type.Map(text, text),
+    }
+    small = cast("_Env", cel.NewEnv(variables={"literal": text}))
+    return _Library(
+        env=cast("_Env", cel.NewEnv(variables={fact: types[FACTS[fact]] for fact in FACTS})),
+        probes={function: small.compile(probe) for function, probe in _PROBES.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    program: _Expression
+    used: tuple[str, ...]
+
+    def __call__(self, facts: Mapping[str, Json]) -> Json:
+        found = {name: _find(facts, name) for name in self.used}
+        data = {name: value for name, value in found.items() if value is not None}
+        try:
+            answer = self.program.eval(data=data)
+            kind, truth = answer.type().name(), answer.value()
+        except RuntimeError:
+            # Too many rounds, or a text that is no text, such as half a surrogate pair.
+            raise EvaluationError("the expression cannot be evaluated") from None
+        if kind == _ERROR:
+            raise EvaluationError("the expression fails: a wrong type, or something is absent")
+        if kind != _BOOL or not isinstance(truth, bool):
+            raise EvaluationError("the expression gives neither true nor false")
+        return truth
+
+
+def _find(facts: Mapping[str, Json], name: str) -> Json | datetime:
+    value: Json = dict(facts)
+    for part in name.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    if name == "now" and isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    return value
+
+
+def _complaint(text: str) -> str:
+    """The words of the library without its code for the kind of error."""
+    code, _, message = text.partition(": ")
+    message = message.removesuffix(f" [{code}]").removeprefix("ERROR: <input>:")
+    return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + " ..."
