@@ -67,8 +67,7 @@ def _read(action: Action, request: AccessRequest, resource: Resource) -> tuple[C
         case Protocol.MCP:
             return _read_mcp(request, resource) if action.method == _POST else ()
         case Protocol.GRPC:
-            content_type = request.headers.get("content-type", "")
-            return (read_grpc_call(action.method, action.segments, content_type),)
+            return (_read_grpc(action, request),)
         case _:
             return _read_a2a(action, request, resource)
 
@@ -90,8 +89,14 @@ def _read_a2a(action: Action, request: AccessRequest, resource: Resource) -> tup
         case Binding.REST:
             return (read_a2a_rest(action.method, action.segments[resource.base :]),)
         case Binding.GRPC:
+            _read_grpc(action, request)
             return (read_a2a_grpc(action.segments),)
         case _:
             if action.method != _POST:
                 return ()
             return read_a2a_json_rpc(read_body(request))
+
+
+def _read_grpc(action: Action, request: AccessRequest) -> Call:
+    content_type = request.headers.get("content-type", "")
+    return read_grpc_call(action.method, action.segments, content_type)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from deputize.core.json_body import (
+    MAX_JSON_CONTAINERS,
     MAX_JSON_DEPTH,
-    MAX_JSON_VALUES,
     JsonBodyError,
     read_json,
     spelled_otherwise,
@@ -62,9 +62,9 @@ REFUSED = {
     "objects too deep": objects(MAX_JSON_DEPTH + 1),
     "arrays far too deep": arrays(4900),
     "arrays never closed": b"[" * 65_000,
-    "too many numbers": b"[" + b"1," * (MAX_JSON_VALUES - 1) + b"1]",
-    "too many objects": b"[" + b"{}," * (MAX_JSON_VALUES - 1) + b"{}]",
-    "too many arrays": b"[" + b"[]," * (MAX_JSON_VALUES - 1) + b"[]]",
+    "too many arrays": b"[" + b"[]," * (MAX_JSON_CONTAINERS - 1) + b"[]]",
+    "too many objects": b"[" + b"{}," * (MAX_JSON_CONTAINERS - 1) + b"{}]",
+    "too many arrays in arrays": b"[" + b",".join([arrays(50)] * 200) + b"]",
 }
 
 
@@ -114,12 +114,12 @@ def test_brackets_side_by_side_are_not_deep() -> None:
     assert read_json(b"[" + b"[]," * 200 + b"{}]")
 
 
-def test_the_greatest_number_of_values_is_read() -> None:
-    octets = b"[" + b"1," * (MAX_JSON_VALUES - 2) + b"1]"
-    assert read_json(octets) == [1] * (MAX_JSON_VALUES - 1)
+def test_the_greatest_number_of_arrays_and_objects_is_read() -> None:
+    octets = b"[" + b"[]," * (MAX_JSON_CONTAINERS - 2) + b"{}]"
+    assert read_json(octets) == [[]] * (MAX_JSON_CONTAINERS - 2) + [{}]
 
 
-def test_separators_inside_a_text_are_no_values() -> None:
+def test_brackets_inside_a_text_are_no_arrays() -> None:
     text = 'a,"[{\\' * 10_000
     assert read_json(json.dumps([text]).encode()) == [text]
 
