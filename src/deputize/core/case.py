@@ -102,7 +102,7 @@ def read_fact(fact: Fact, case: Case) -> Json:
             return _chain(case.delegation, name)
         case Source.PRINCIPAL:
             return _principal(case.delegation, name)
-        case Source.TOKEN:
+        case _:
             return _token(case.token, name, case.now)
 
 

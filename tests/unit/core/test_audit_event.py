@@ -9,8 +9,18 @@ import pytest
 
 from deputize.core.audit_event import MAX_TEXT, SCHEMA_VERSION, build, format_time
 from deputize.core.audit_form import AuditEvent
-from deputize.core.model import AccessRequest, Kind
+from deputize.core.model import (
+    AccessRequest,
+    Approved,
+    Binding,
+    Kind,
+    Protocol,
+    Resource,
+    UseOnce,
+)
 from deputize.core.profiles import KindRule
+from deputize.core.rules import Rule
+from deputize.core.verdict import Permit
 from tests.harness.dpop_client import ProofKey
 from tests.harness.issuer import encode_base64url
 from tests.harness.world import (
@@ -21,7 +31,9 @@ from tests.harness.world import (
     OTHER_AGENT,
     PROFILE,
     decide_now,
+    make_forbid,
     make_mandate_rules,
+    make_policies,
     make_request,
     make_snapshot,
     make_svid,
@@ -185,3 +197,44 @@ def test_no_credential_and_no_header_value_is_written() -> None:
 
 def test_time_is_rfc_3339_in_utc() -> None:
     assert format_time(0.25) == "1970-01-01T00:00:00.250000+00:00"
+
+
+def test_calls_are_told_without_their_arguments() -> None:
+    body = (
+        b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", '
+        b'"params": {"name": "pay", "arguments": {"to": "hidden"}}}'
+    )
+    request = make_request(issue(), method="POST", path="/mcp")
+    request = request._replace(body=body, body_size=len(body))
+    resource = Resource(Protocol.MCP, Binding.BODY, 0, "")
+    policies = make_policies([], resources=[(HOST, "/mcp", resource)])
+    snapshot = replace(make_snapshot(shared_issuer()), policies=policies)
+    event = build(request, decide_now(request, snapshot), 1)
+    assert event["calls"] == [{"protocol": "mcp", "method": "tools/call", "name": "pay"}]
+    assert "hidden" not in json.dumps(event)
+
+
+@pytest.mark.parametrize("rules", [(), (make_forbid("guard/all", "/**"),)])
+def test_what_was_only_observed_is_told(rules: tuple[Rule, ...]) -> None:
+    policies = make_policies(rules, is_observed=True)
+    snapshot = replace(make_snapshot(shared_issuer()), policies=policies)
+    decision = decide_now(make_request(issue()), snapshot)
+    event = build(make_request(issue()), decision, 1)
+    assert decision.observed is not None
+    assert (event["effect"], event["reason"]) == ("allow", "policy.allowed")
+    assert event["observed"] == {
+        "reason": decision.observed.reason.value,
+        "detail": decision.observed.detail,
+        "rule": "guard/all" if rules else None,
+    }
+
+
+def test_who_approved_a_call_is_told() -> None:
+    approved = Approved("https://approvals.example", "carol", "a-1", UseOnce("k", NOW))
+    decision = decide_now(make_request(issue()), make_snapshot(shared_issuer()))
+    assert isinstance(decision.verdict, Permit)
+    grant = decision.verdict.grant._replace(approvals=(approved,))
+    decision = decision._replace(verdict=replace(decision.verdict, grant=grant))
+    assert build(make_request(issue()), decision, 1)["approvals"] == [
+        {"service": "https://approvals.example", "approver": "carol", "id": "a-1"}
+    ]

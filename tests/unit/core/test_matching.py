@@ -7,6 +7,7 @@ import pytest
 from deputize.core.matching import (
     PatternError,
     claim_values,
+    find_parameter,
     host_matches,
     parse_agent_pattern,
     parse_host_pattern,
@@ -204,3 +205,20 @@ def test_subjects_and_claims_must_both_hold() -> None:
     assert pattern.matches(alice(mfa=True))
     assert not pattern.matches(alice(mfa=False))
     assert not pattern.matches(Principal(ISSUER_URL, "bob", Kind.USER, {"mfa": True}))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "position"),
+    [
+        ("/{id}", 0),
+        ("/v1/orders/{id}", 2),
+        ("/v1/{id}/**", 1),
+        ("/v1/{id}/", 1),
+        ("/%7Bid%7D/{id}", 1),
+        ("/v1/{ID}", None),
+        ("/v1/id", None),
+        ("/**", None),
+    ],
+)
+def test_where_a_parameter_stands(pattern: str, position: int | None) -> None:
+    assert find_parameter(parse_path_pattern(pattern), "id") == position
