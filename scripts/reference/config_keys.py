@@ -25,6 +25,12 @@ from scripts.reference.schemas import model_schema
 
 _MODULES = (service_schema, policy_schema, issuer_schema, deny_list)
 """Where models stand; none of their names stands in two of them."""
+_NAMES_OF_TYPES = {
+    "string": "text",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+}
 _HEADER = ("Key", "Type", "Default", "Limits", "Meaning")
 _INTRODUCTION = """\
 One row per key. Keys that are not listed are refused, and so are values of another type: `"10"` is
@@ -99,6 +105,8 @@ def _row(name: str, node: Schema, root: Schema, *, required: bool) -> tuple[str,
 def _type(node: Schema, root: Schema) -> str:
     if "$ref" in node:
         return "object"
+    if "anyOf" in node:
+        return " or ".join(dict.fromkeys(_type(choice, root) for choice in node["anyOf"]))
     if "const" in node:
         return f"`{json.dumps(node['const']).strip(chr(34))}`"
     if "enum" in node:
@@ -109,7 +117,7 @@ def _type(node: Schema, root: Schema) -> str:
         # Keys with a pattern make values stand behind it.
         values = node.get("additionalProperties") or next(iter(node["patternProperties"].values()))
         return f"map of text to {_type(values, root)}"
-    return {"string": "text", "integer": "integer", "boolean": "boolean"}[node["type"]]
+    return _NAMES_OF_TYPES[str(node["type"])]
 
 
 def _limits(node: Schema) -> str:
@@ -137,6 +145,8 @@ def _limits(node: Schema) -> str:
 def _without_null(node: Schema) -> Schema:
     """The schema of a value that is given, where the key may also be left out."""
     choices = [choice for choice in node.get("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) > 1:
+        return {"anyOf": choices}
     return dict(choices[0]) if choices else node
 
 

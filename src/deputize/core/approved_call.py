@@ -84,6 +84,9 @@ def describe_call(
         ApprovalError: it is not known in full: a body that is not complete, arguments that were
             not read or have no canonical form, a connection that changes its protocol.
     """
+    if "!" in request.path:
+        # Envoy shows an octet that is no UTF-8 so, and sends the octet on.
+        raise ApprovalError("a path with a `!`, which may stand for another octet")
     if action.upgrade:
         raise ApprovalError("what follows a change of protocol cannot be approved")
     octets = _read_plain_body(request) if call is None else _canonical_arguments(call)

@@ -108,9 +108,10 @@ def read_fact(fact: Fact, case: Case) -> Json:
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
     value = headers.get(name)
-    if value is not None and "," in value:
-        # The proxy joins what was sent twice, and back ends differ in which one they take.
-        raise EvaluationError(f"header {name} has a comma, or was sent twice")
+    if value is not None and ("," in value or "!" in value):
+        # The proxy joins what was sent twice, and back ends differ in which one they take; `!`
+        # stands for an octet that is no UTF-8.
+        raise EvaluationError(f"header {name} has a comma or `!`, or was sent twice")
     return value
 
 

@@ -4,8 +4,8 @@ Rules of this file:
 - What names the tool, prompt or resource has one reading, or the request is refused.
 - Headers alone are believed only where the protocol version binds the server to refuse headers
   that differ from the body; beside a body they must agree with it.
-- Envoy joins repeated headers with a comma, so a comma means two. A name with a comma in it is
-  sent in base64.
+- Envoy joins repeated headers with a comma, so a comma means two, and shows an octet that is no
+  UTF-8 as `!`. A name with one of them in it is sent in base64.
 
 Sources: MCP 2025-03-26 and 2025-11-25 `basic` (batches); MCP 2026-07-28 `schema` and
 `basic/transports/streamable-http` (request metadata, value encoding, server validation).
@@ -45,7 +45,7 @@ _REF_MEMBERS = {"ref/prompt": "name", "ref/resource": "uri"}
 
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _METHOD = re.compile(r"[!-+\--~]{1,256}")
-_PLAIN_VALUE = re.compile(r"[!-+\--~](?:[ -+\--~]*[!-+\--~])?")
+_PLAIN_VALUE = re.compile(r"[\"-+\--~](?:[ \"-+\--~]*[\"-+\--~])?")
 _ENCODED = re.compile(r"=\?base64\?([A-Za-z0-9+/]+={0,2})\?=")
 
 
