@@ -19,7 +19,7 @@ from functools import cache
 from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
-from deputize.config.cel_bounds import check_bounds
+from deputize.config.cel_bounds import HEADERS, Paths, check_bounds
 from deputize.core.case import EvaluationError
 from deputize.core.model import Json
 
@@ -84,8 +84,8 @@ def compile_expression(source: str) -> Callable[[Mapping[str, Json]], Json]:
         raise ValueError(_complaint(str(error))) from None
     if gives not in {_BOOL, _DYN}:
         raise ValueError(f"an expression gives true or false, not {gives.lower()}")
-    used = check_bounds(serialized, frozenset(FACTS), library.probe)
-    return _Program(program, tuple(sorted(used)))
+    paths = check_bounds(serialized, frozenset(FACTS), library.probe)
+    return _Program(program, frozenset(fact for fact, *_ in paths), paths)
 
 
 class _Type(Protocol):
@@ -146,10 +146,13 @@ def _library() -> _Library:
 @dataclass(frozen=True, slots=True)
 class _Program:
     program: _Expression
-    used: tuple[str, ...]
+    facts: frozenset[str]
+    paths: Paths
 
     def __call__(self, facts: Mapping[str, Json]) -> Json:
-        found = {name: _find(facts, name) for name in self.used}
+        found = {name: _find(facts, name) for name in self.facts}
+        for fact, *names in self.paths:
+            _check_reading(fact, found[fact], names)
         data = {name: value for name, value in found.items() if value is not None}
         try:
             answer = self.program.eval(data=data)
@@ -173,6 +176,21 @@ def _find(facts: Mapping[str, Json], name: str) -> Json | datetime:
     if name == "now" and isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC)
     return value
+
+
+def _check_reading(fact: str, value: object, names: list[str]) -> None:
+    """As `read_fact` of the core: no list in a header, no other spelling of an argument."""
+    for name in names:
+        if not isinstance(value, dict):
+            return
+        if name not in value:
+            folded = name.casefold()
+            if fact == "call.arguments" and any(other.casefold() == folded for other in value):
+                raise EvaluationError(f"argument {name} is spelled in another way")
+            return
+        value = value[name]
+        if fact == HEADERS and isinstance(value, str) and "," in value:
+            raise EvaluationError(f"header {name} has a comma, or was sent twice")
 
 
 def _complaint(text: str) -> str:
