@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from deputize.adapters.envoy_request import read_check
 from deputize.cli.explanation import print_explanation, to_json
-from deputize.cli.inputs import load_config, read_text, refuse_input
+from deputize.cli.inputs import load_config, read_octets, read_text, refuse_input
 from deputize.cli.offline import read_sources
 from deputize.core.decide import decide
 from deputize.core.request import AUTHORIZATION, PROOF
@@ -36,7 +36,7 @@ def explain(
         Path | None,
         typer.Option(
             help="A check request as JSON (`envoy.service.auth.v3.CheckRequest`), `-` for stdin; "
-            "instead of `--peer`, `--certificate`, `--method`, `--url` and `--header`.",
+            "instead of `--peer`, `--certificate`, `--method`, `--url`, `--header` and `--body`.",
             allow_dash=True,
         ),
     ] = None,
@@ -48,6 +48,10 @@ def explain(
     url: Annotated[str, typer.Option(help="The URL; its scheme matters for DPoP only.")] = "",
     header: Annotated[
         list[str] | None, typer.Option(help="A header `name: value`; may be repeated.")
+    ] = None,
+    body: Annotated[
+        Path | None,
+        typer.Option(help="A file with the body, `-` for stdin; sets `content-length`."),
     ] = None,
     token: Annotated[
         Path | None,
@@ -74,7 +78,9 @@ def explain(
     loaded = load_config(config)
     if request is None:
         check = _build_request(peer, method, url, header)
-    elif peer or url or header or certificate or method != "GET":
+        if body is not None:
+            _add_body(check, read_octets(body))
+    elif peer or url or header or body or certificate or method != "GET":
         refuse_input("give `--request`, or the flags that describe a request, not both")
     else:
         check = _read_request(request)
@@ -91,9 +97,11 @@ def explain(
     snapshot = build_snapshot(loaded.compiled, loaded.digest, fetched, None)
     decision = decide(asked, snapshot, now, lambda _compact: None)
     if as_json:
-        typer.echo(orjson.dumps(to_json(asked, decision), option=orjson.OPT_INDENT_2).decode())
+        typer.echo(
+            orjson.dumps(to_json(asked, decision, snapshot), option=orjson.OPT_INDENT_2).decode()
+        )
     else:
-        print_explanation(asked, decision)
+        print_explanation(asked, decision, snapshot)
     raise typer.Exit(0 if isinstance(decision.verdict, Permit) else 1)
 
 
@@ -131,6 +139,14 @@ def _add_header(check: CheckRequest, name: str, value: str) -> None:
     """Adds a header; a second one of the same name is joined to the first, as Envoy does it."""
     headers = check.attributes.request.http.headers
     headers[name] = f"{headers[name]},{value}" if name in headers else value
+
+
+def _add_body(check: CheckRequest, octets: bytes) -> None:
+    """Adds the body as a proxy sends it that is told to send all of it."""
+    http = check.attributes.request.http
+    http.raw_body, http.size = octets, len(octets)
+    if "content-length" not in http.headers:
+        http.headers["content-length"] = str(len(octets))
 
 
 def _parse_time(text: str) -> float:

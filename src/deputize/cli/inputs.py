@@ -26,6 +26,14 @@ def read_text(source: Path) -> str:
         refuse_input(f"{source}: {error}")
 
 
+def read_octets(source: Path) -> bytes:
+    """The bytes of a file, or of standard input for `-`."""
+    try:
+        return sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
+    except OSError as error:
+        refuse_input(f"{source}: {error}")
+
+
 def load_config(config_file: Path) -> Loaded:
     """The configuration with its policies."""
     try:

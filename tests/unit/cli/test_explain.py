@@ -90,8 +90,9 @@ def test_a_refused_call_ends_with_1_and_shows_how_far_it_came(world: World) -> N
 
 def test_the_members_are_the_same_for_allow_and_deny(world: World) -> None:
     members = {
-        "effect", "reason", "detail", "rule", "questions", "granted_scopes", "needed_scopes",
-        "obligations", "policy_digest",
+        "effect", "reason", "detail", "rule", "questions", "calls", "granted_scopes",
+        "needed_scopes", "withheld_scopes", "nearest", "approval", "observed", "obligations",
+        "policy_digest",
     }  # fmt: skip
     assert set(told(world.ask())) == members
     assert set(told(world.ask(peer=""))) == members
@@ -283,6 +284,7 @@ def test_people_are_told_the_same(world: World) -> None:
         ["--at", "2026-01-01T00:00:00"],
         ["--at", "nan"],
         ["--token", "nowhere.txt"],
+        ["--body", "nowhere.txt"],
         ["--request", "nowhere.json"],
         ["--jwks", "nowhere.json"],
         ["--jwks", "https://other.example=jwks.json"],
@@ -308,7 +310,8 @@ def test_a_key_file_that_is_no_key_set_ends_with_2(world: World) -> None:
 def test_a_request_comes_from_a_file_or_from_flags(world: World, tmp_path: Path) -> None:
     file = tmp_path / "request.json"
     file.write_text("{}")
-    for flag in (("--method", "DELETE"), ("--peer", AGENT), ("--url", URL)):
+    body = ("--body", str(file))
+    for flag in (("--method", "DELETE"), ("--peer", AGENT), ("--url", URL), body):
         assert world.explain("--request", str(file), *flag).exit_code == 2
 
 
