@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from deputize.cli.observe_report import observe_report
+from deputize.cli.replay_report import policy_replay
+
 policy_commands = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     help="Questions about whole policies: who can, what can, and what a change allows.",
 )
+policy_commands.command("observe-report")(observe_report)
+policy_commands.command("replay")(policy_replay)
