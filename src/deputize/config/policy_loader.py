@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deputize.config.files import policy_files
-from deputize.config.loader import MAX_FILE_BYTES, load
+from deputize.config.loader import MAX_FILE_BYTES, collector_paused, load
 from deputize.config.policy_compiler import CompiledPolicies, SourcedPolicies, compile_policies
 from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.problems import ConfigError, Problem
@@ -19,7 +19,10 @@ def load_policies(path: Path) -> CompiledPolicies:
     Raises:
         ConfigError: with every problem in every file.
     """
-    return compile_sources(read_policies(path)) if not is_service(path) else _of_service(path)
+    with collector_paused():
+        if is_service(path):
+            return load(path).compiled.policies
+        return compile_sources(read_policies(path))
 
 
 def is_service(path: Path) -> bool:
@@ -67,10 +70,6 @@ def compile_sources(policies: SourcedPolicies) -> CompiledPolicies:
     if problems:
         raise ConfigError(problems)
     return compiled
-
-
-def _of_service(path: Path) -> CompiledPolicies:
-    return load(path).compiled.policies
 
 
 def _documents(file: Path) -> list[Document]:

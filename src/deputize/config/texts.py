@@ -118,8 +118,8 @@ def _moment(text: str) -> None:
 
 
 def _unique(values: list[str]) -> list[str]:
-    repeated = sorted(value for value, count in Counter(values).items() if count > 1)
-    if repeated:
+    if len(set(values)) != len(values):
+        repeated = sorted(value for value, count in Counter(values).items() if count > 1)
         raise ValueError(f"stands twice: {', '.join(repeated)}")
     return values
 

@@ -76,6 +76,8 @@ class Limits:
     def apply(self, delegation: Delegation) -> frozenset[Scope]:
         """The scopes of the delegation that its agent may have and its principal delegate."""
         scopes = delegation.scopes
+        if not (self.agent_ceilings or self.limited_issuers):
+            return scopes
         if self.agent_ceilings:
             scopes = self._within_ceilings(delegation.agent, scopes)
         if delegation.principal.issuer in self.limited_issuers:

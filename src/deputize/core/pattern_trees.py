@@ -66,6 +66,8 @@ class RouteTree(Generic[LeafT]):
     def find(self, host: str, segments: tuple[str, ...]) -> list[LeafT]:
         """The leaves whose patterns match this host and decoded path."""
         found: list[LeafT] = []
+        if not self._hosts:
+            return found
         for key in (host, "*." + host.partition(".")[2], ANY):
             root = self._hosts.get(key)
             if root is not None:

@@ -61,11 +61,12 @@ def evaluate(
         Denied: any `policy.*` code; system.keys_unavailable for an approval that cannot be
             verified now.
     """
-    rulings = [
-        _evaluate(Case(request, peer, token, delegation, action, call, now), policies, key_rings)
-        for call in action.calls or (None,)
-    ]
-    return rulings[0] if len(rulings) == 1 else _join(rulings)
+    shown = (request, peer, token, delegation, action)
+    if not action.calls:
+        return _evaluate(Case(*shown, None, now), policies, key_rings)
+    return _join(
+        [_evaluate(Case(*shown, call, now), policies, key_rings) for call in action.calls]
+    )
 
 
 def _evaluate(case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]) -> Ruling:
@@ -90,8 +91,8 @@ def _evaluate(case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]) 
     if forbidding:
         return _refuse(_first(forbidding), is_observed=policies.is_observed)
     if granting:
-        grant = _grant(*min(granting, key=_burden))
-        return Ruling(grant, _first(watching) if watching else None)
+        best = granting[0] if len(granting) == 1 else min(granting, key=_burden)
+        return Ruling(_grant(*best), _first(watching) if watching else None)
     is_observed = policies.is_observed or any(rule.is_observed for rule, _ in missing)
     refusal = _nearest([denial for _, denial in missing])
     if is_observed and watching:
@@ -146,6 +147,8 @@ def _first(denials: list[Denial]) -> Denial:
 
 def _join(rulings: list[Ruling]) -> Ruling:
     """One grant for several calls: all that any of them asks for."""
+    if len(rulings) == 1:
+        return rulings[0]
     grants = [ruling.grant for ruling in rulings]
     grant = Grant(
         grants[0].rule,

@@ -58,7 +58,11 @@ def settle(
     rule: Rule, case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]
 ) -> Terms | Denial:
     """On what terms this rule grants, or why it does not."""
-    refusal = _check_conditions(rule, case) or _check_scopes(rule, case, policies)
+    refusal = None
+    if rule.conditions or rule.max_depth is not None:
+        refusal = _check_conditions(rule, case)
+    if refusal is None and rule.scopes:
+        refusal = _check_scopes(rule, case, policies)
     if refusal is None and rule.step_up is not None:
         refusal = _check_login(rule, rule.step_up, case)
     if refusal is not None:
@@ -105,8 +109,9 @@ def _check_scopes(rule: Rule, case: Case, policies: Policies) -> Denial | None:
             rule=rule.ref,
             needed_scopes=rule.scopes,
         )
-    beyond = rule.scopes - policies.limits.apply(delegation) if rule.scopes else None
-    if beyond:
+    delegable = policies.limits.apply(delegation)
+    if not rule.scopes <= delegable:
+        beyond = rule.scopes - delegable
         detail = f"rule {rule.ref} needs {' '.join(sorted(beyond))}, beyond what may be delegated"
         return Denial(reason=Reason.POLICY_SCOPE_NOT_DELEGABLE, detail=detail, rule=rule.ref)
     return None
