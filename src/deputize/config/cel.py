@@ -12,6 +12,7 @@ Sources: the CEL specification (doc/langdef.md).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,6 +54,8 @@ FACTS: Mapping[str, str] = {
 }
 """Each fact with its CEL type."""
 
+# The library would open any file: `file:/path`, or a path out of its folder of zones.
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*|[+-]?[0-9]{2}:[0-9]{2}")
 _PROBES = {
     "matches": "''.matches(literal)",
     "timestamp": "timestamp(literal) == timestamp(literal)",
@@ -113,10 +116,13 @@ class _Library(NamedTuple):
 
     def probe(self, function: str, literal: str) -> str | None:
         """What is wrong with a literal; None if nothing is."""
-        name = "getHours" if function.startswith("get") else function
-        if name not in self.probes:
+        if function.startswith("get"):
+            if not _ZONE.fullmatch(literal):
+                return f"{function}: no name of a time zone"
+            function = "getHours"
+        if function not in self.probes:
             return None
-        answer = self.probes[name].eval(data={"literal": literal})
+        answer = self.probes[function].eval(data={"literal": literal})
         if answer.type().name() != _ERROR:
             return None
         return f"{function}: {_complaint(str(answer.value()))}"

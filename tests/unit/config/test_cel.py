@@ -1,105 +1,13 @@
 from __future__ import annotations
 
-import importlib
-import threading
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
 
 import pytest
 
 from deputize.config import cel
-from deputize.config.cel import FACTS, MAX_LENGTH, compile_expression
-from deputize.core.case import Case, EvaluationError, to_facts
-from deputize.core.model import Json
-
-pytest.importorskip("cel_expr_python")
-
-ARGUMENTS: dict[str, Json] = {
-    "amount": 10,
-    "rate": 2.0,
-    "currency": "EUR",
-    "urgent": True,
-    "nothing": None,
-    "list": [1, 2, 3],
-    "items": [{"price": 5}, {"price": 7, "gift": False}],
-    "to": {"city": "Bern"},
-    "café": "é",
-}
-EXAMPLE: dict[str, Json] = {
-    "agent": "spiffe://corp.example/ns/shop/sa/buyer",
-    "principal": {
-        "issuer": "https://login.example",
-        "subject": "alice",
-        "kind": "person",
-        "claims": {"groups": ["staff", "buyers"], "auth_time": 1_799_999_900},
-    },
-    "chain": ["spiffe://corp.example/ns/shop/sa/buyer", "planner"],
-    "scopes": ["orders:read", "orders:write"],
-    "peer": {
-        "trustDomain": "corp.example",
-        "namespace": "shop",
-        "serviceAccount": "buyer",
-        "assurance": "mtls",
-    },
-    "request": {
-        "method": "POST",
-        "host": "orders.example",
-        "path": "/mcp",
-        "headers": {"content-type": "application/json"},
-    },
-    "call": {
-        "protocol": "mcp",
-        "method": "tools/call",
-        "name": "place_order",
-        "arguments": dict(ARGUMENTS),
-    },
-    "now": 1_800_000_000.25,
-}
-
-
-def gives(source: str, facts: Mapping[str, Json] = EXAMPLE) -> Json:
-    return compile_expression(source)(facts)
-
-
-def refused(source: str) -> str:
-    with pytest.raises(ValueError, match=r"\S") as caught:
-        compile_expression(source)
-    return str(caught.value)
-
-
-def asked(argument: Json) -> dict[str, Json]:
-    """The example with `call.arguments.value`."""
-    call: Json = {"protocol": "mcp", "method": "", "name": "", "arguments": {"value": argument}}
-    return {**EXAMPLE, "call": call}
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        'agent == "spiffe://corp.example/ns/shop/sa/buyer"',
-        'principal.issuer == "https://login.example"',
-        'principal.subject == "alice"',
-        'principal.kind == "person"',
-        '"staff" in principal.claims.groups',
-        'chain[1] == "planner"',
-        "size(chain) == 2",
-        '"orders:read" in scopes',
-        'peer.trustDomain == "corp.example"',
-        'peer.namespace == "shop"',
-        'peer.serviceAccount == "buyer"',
-        'peer.assurance == "mtls"',
-        'request.method == "POST"',
-        'request.host.endsWith(".example")',
-        'request.path == "/mcp"',
-        'request.headers["content-type"] == "application/json"',
-        'call.protocol == "mcp"',
-        'call.method == "tools/call"',
-        'call.name in ["place_order", "cancel_order"]',
-        "call.arguments.amount <= 500",
-        "int(now) == 1800000000",
-    ],
-)
-def test_every_fact_can_be_asked_for(source: str) -> None:
-    assert gives(source) is True
+from deputize.config.cel import FACTS, compile_expression
+from tests.harness.expressions import EXAMPLE, refused
 
 
 def test_every_fact_of_a_case_is_a_variable() -> None:
@@ -107,3 +15,113 @@ def test_every_fact_of_a_case_is_a_variable() -> None:
     for name, value in EXAMPLE.items():
         names |= {f"{name}.{member}" for member in value} if isinstance(value, dict) else {name}
     assert names == set(FACTS)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'requst.method == "POST"',
+        'request.methd == "POST"',
+        'request["method"] == "POST"',
+        'Request.method == "POST"',
+        'peer.trust_domain == "corp.example"',
+        'call.argument.amount == 1 || call.name == "x"',
+        "call == null",
+        'user.name == "alice"',
+        '"orders:read" in scope',
+        'principal.claim.groups == "x"',
+        'environment("HOME") == "/root"',
+        "@result == 1",
+    ],
+)
+def test_a_name_that_is_no_fact_is_refused_at_load(source: str) -> None:
+    assert refused(source)
+
+
+def test_a_refusal_tells_what_is_wrong_and_where() -> None:
+    assert "requst.method" in refused('true && requst.method == "GET"')
+    assert "1:15" in refused('true && requst.method == "GET"')
+    message = refused("true &&\ncall.arguments.l.map(x, x) == []")
+    assert "map" in message
+    assert "character 29" in message
+    assert len(refused("$ " * 2000)) < 500
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(
+            "",
+            " ",
+            "a b",
+            '"open',
+            "1 +",
+            "request.method ==",
+            "'\ud800' == ''",
+            "\0",
+            "/* */ true",
+        ),
+        *('agent + 1 == ""', "agent == 1", 'scopes == "x"', 'now > "2026-01-01"', "now > 5.0"),
+        *(
+            "1",
+            '"true"',
+            "null",
+            "request.method",
+            "size(scopes)",
+            "scopes",
+            "now",
+            "call.arguments",
+        ),
+        "request.method ? true : false",
+    ],
+)
+def test_what_does_not_parse_or_has_the_wrong_type_is_refused_at_load(source: str) -> None:
+    assert refused(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'request.path.matches("(")',
+        r'request.path.matches(r"(a)\1")',
+        'request.path.matches("(?=a)")',
+        'timestamp("2026-13-01T00:00:00Z") < now',
+        'now - timestamp("yesterday") < duration("1h")',
+        'duration("5 minutes") < duration("1h")',
+        'now.getHours("Europe/Nowhere") == 1',
+        'now.getHours("file:/etc/localtime") == 1',
+        'now.getHours("../zoneinfo/UTC") == 1',
+        'now.getHours("/usr/share/zoneinfo/UTC") == 1',
+    ],
+)
+def test_a_literal_that_cannot_work_is_refused_at_load(source: str) -> None:
+    assert refused(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'request.headers["X-Tier"] == "gold"',
+        'request.headers[call.name] == "gold"',
+        "call.name in request.headers",
+        'request.headers.exists(h, h == "x")',
+        "request.headers == {}",
+        'dyn(request.headers)["x"] == "y"',
+    ],
+)
+def test_a_header_is_asked_for_by_its_name_in_lower_case(source: str) -> None:
+    assert refused(source)
+
+
+@pytest.fixture
+def _no_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "cel_expr_python.cel", None)
+    cel._library.cache_clear()
+    yield
+    cel._library.cache_clear()
+
+
+@pytest.mark.usefixtures("_no_library")
+def test_without_the_extra_the_error_says_what_to_install() -> None:
+    with pytest.raises(ImportError, match=r"deputize\[cel\]"):
+        compile_expression("true")
