@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from deputize.core.case import Case
 from deputize.core.keys import KeyRing
@@ -23,16 +24,44 @@ from deputize.core.model import (
     PeerSource,
     Principal,
     Protocol,
+    RuleRef,
     Scope,
     VerifiedToken,
 )
 from deputize.core.paths import parse_path
 from deputize.core.policy import Ruling, evaluate
+from deputize.core.reasons import Reason
 from deputize.core.rules import Policies, Rule
 from deputize.core.spiffe import parse_spiffe_id
+from deputize.core.verdict import Denied, Effect
 from tests.harness.world import AGENT, HOST, ISSUER_URL, NOW, make_policies, make_request
 
+ALLOWED = Reason.POLICY_ALLOWED
 NO_KEYS: Mapping[str, KeyRing] = MappingProxyType({})
+
+
+class Answer(NamedTuple):
+    """What an evaluation says: `scopes` are those granted, `observed` is what was only recorded."""
+
+    reason: Reason
+    rule: RuleRef | None
+    scopes: frozenset[Scope] = frozenset()
+    observed: Reason | None = None
+
+    @property
+    def effect(self) -> Effect:
+        """Allow for the one reason of an allow."""
+        return Effect.ALLOW if self.reason is ALLOWED else Effect.DENY
+
+
+def answer(case: Case, policies: Policies | Iterable[Rule]) -> Answer:
+    """What the evaluation says of all calls of the case."""
+    try:
+        grant, observed = rule_on(case, policies)
+    except Denied as denied:
+        return Answer(denied.denial.reason, denied.denial.rule)
+    watched = None if observed is None else observed.reason
+    return Answer(ALLOWED, grant.rule, grant.scopes, watched)
 
 
 def mcp_call(

@@ -1,61 +1,80 @@
 """The law of policies once more, as plainly as it can be said: no index, no early end.
 
-Every rule is looked at with nothing but the patterns' own `matches`. Tests compare the answers of
-the real evaluation with these.
+Every rule and limit is asked with the patterns' own `matches`. Logins and approvals are left out.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable
-from typing import NamedTuple
-
+from deputize.core.case import Case, EvaluationError
 from deputize.core.matching import ANY, host_matches
-from deputize.core.model import Action, Delegation, RuleRef, Scope
-from deputize.core.rules import Rule, RuleEffect
+from deputize.core.model import Scope
 from deputize.core.reasons import Reason
-from deputize.core.verdict import Effect
+from deputize.core.rules import Policies, Rule, RuleEffect
+from tests.harness.rulings import ALLOWED, Answer
+
+NEAREST = "insufficient_scope scope_not_delegable condition_failed evaluation_error"
 
 
-class Answer(NamedTuple):
-    """What an evaluation says; `scopes` are those granted."""
-
-    effect: Effect
-    reason: Reason
-    rule: RuleRef | None
-    scopes: frozenset[Scope] = frozenset()
-
-
-def evaluate(delegation: Delegation, action: Action, rules: Iterable[Rule]) -> Answer:
-    """The answer by scanning all rules, first by name where several could give it."""
-    covering = sorted(
-        (rule for rule in rules if covers(rule, delegation, action)), key=lambda rule: rule.ref
-    )
-    forbids = [rule for rule in covering if rule.effect is RuleEffect.FORBID]
-    allows = [rule for rule in covering if rule.effect is RuleEffect.ALLOW]
-    shallow = [rule for rule in allows if is_within_depth(rule, delegation)]
-    grants = [rule for rule in shallow if rule.scopes <= delegation.scopes]
-    if forbids:
-        return Answer(Effect.DENY, Reason.POLICY_FORBIDDEN, forbids[0].ref)
-    if grants:
-        return Answer(Effect.ALLOW, Reason.POLICY_ALLOWED, grants[0].ref, grants[0].scopes)
-    if shallow:
-        return Answer(Effect.DENY, Reason.POLICY_INSUFFICIENT_SCOPE, shallow[0].ref)
-    if allows:
-        return Answer(Effect.DENY, Reason.POLICY_CONDITION_FAILED, allows[0].ref)
-    return Answer(Effect.DENY, Reason.POLICY_NO_MATCH, None)
+def evaluate(case: Case, policies: Policies) -> Answer:
+    """Each call of the case must be allowed; the first that is not says why."""
+    each = [_evaluate(case._replace(call=call), policies) for call in case.action.calls or (None,)]
+    scopes = frozenset[Scope]().union(*(answer.scopes for answer in each))
+    observed = next((answer.observed for answer in each if answer.observed), None)
+    allowed = each[0]._replace(scopes=scopes, observed=observed)
+    return next((answer for answer in each if answer.reason is not ALLOWED), allowed)
 
 
-def covers(rule: Rule, delegation: Delegation, action: Action) -> bool:
-    """True when each of the five dimensions has a matching pattern."""
+def _evaluate(case: Case, policies: Policies) -> Answer:
+    covering = sorted((r for r in policies.index.rules if covers(r, case)), key=lambda r: r.ref)
+    said = [(rule, judge(rule, case, policies)) for rule in covering]
+    told = [(rule, why) for rule, why in said if rule.effect is RuleEffect.FORBID and why]
+    missed = [(rule, why) for rule, why in said if rule.effect is RuleEffect.ALLOW and why]
+    granting = [rule for rule, why in said if rule.effect is RuleEffect.ALLOW and not why]
+    missed.sort(key=lambda entry: NEAREST.index(entry[1].partition(".")[2]))
+    refusing = [entry for entry in told if policies.is_observed or not entry[0].is_observed]
+    if granting and not refusing:
+        grant = min(granting, key=lambda rule: rule.use_once + (rule.budget is not None))
+        return Answer(ALLOWED, grant.ref, grant.scopes, told[0][1] if told else None)
+    passes = policies.is_observed or (not refusing and any(r.is_observed for r, _ in missed))
+    reasons = refusing or (told if passes else []) or missed
+    rule, why = (reasons[0][0].ref, reasons[0][1]) if reasons else (None, Reason.POLICY_NO_MATCH)
+    return Answer(ALLOWED, rule, observed=why) if passes else Answer(why, rule)
+
+
+def covers(rule: Rule, case: Case) -> bool:
+    """True when each dimension has a matching pattern."""
+    action, is_forbid = case.action, rule.effect is RuleEffect.FORBID
     return (
-        any(pattern.matches(delegation.agent) for pattern in rule.agents)
-        and any(pattern.matches(delegation.principal) for pattern in rule.principals)
+        any(pattern.matches(case.delegation.agent) for pattern in rule.agents)
+        and any(pattern.matches(case.delegation.principal) for pattern in rule.principals)
         and any(host_matches(pattern, action.host) for pattern in rule.hosts)
         and any(pattern in {ANY, action.method} for pattern in rule.methods)
         and any(pattern.matches(action.segments) for pattern in rule.paths)
+        and (rule.call is None or rule.call.matches(case.call))
+        and (is_forbid or not action.upgrade or action.upgrade in rule.upgrades)
     )
 
 
-def is_within_depth(rule: Rule, delegation: Delegation) -> bool:
-    """True when the chain is not longer than the rule allows."""
-    return rule.max_depth is None or len(delegation.chain) <= rule.max_depth
+def judge(rule: Rule, case: Case, policies: Policies) -> Reason | None:
+    """Why a rule that covers the call refuses it, or does not grant it."""
+    if rule.max_depth is not None and len(case.delegation.chain) > rule.max_depth:
+        return Reason.POLICY_CONDITION_FAILED
+    try:
+        met = all(condition.holds(case) for condition in rule.conditions)
+    except EvaluationError:
+        return Reason.POLICY_EVALUATION_ERROR
+    if rule.effect is RuleEffect.FORBID:
+        return Reason.POLICY_FORBIDDEN if met else None
+    if not met:
+        return Reason.POLICY_CONDITION_FAILED
+    if not rule.scopes <= case.delegation.scopes:
+        return Reason.POLICY_INSUFFICIENT_SCOPE
+    return None if rule.scopes <= delegable(case, policies) else Reason.POLICY_SCOPE_NOT_DELEGABLE
+
+
+def delegable(case: Case, policies: Policies) -> frozenset[Scope]:
+    """The scopes within every ceiling of the agent, and what the principal may delegate."""
+    (principal, agent, *_), limits = case.delegation, policies.limits
+    tops = [c.scopes for c in limits.agent_ceilings if any(p.matches(agent) for p in c.agents)]
+    entries = [(p, entry.scopes) for entry in limits.principal_scopes for p in entry.principals]
+    if any(pattern.issuer == principal.issuer for pattern, _ in entries):
+        tops.append(frozenset[Scope]().union(*(has for p, has in entries if p.matches(principal))))
+    return case.delegation.scopes.intersection(*tops)

@@ -3,11 +3,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deputize.core.model import Action, Actor, Delegation, Kind
+from deputize.core.case import Case
+from deputize.core.model import Actor, Kind
 from deputize.core.rules import Rule
 from deputize.core.verdict import Effect
 from tests.harness.issuer import nest_actors
-from tests.harness.strategies import LAW, actions, answer, delegations, policies
+from tests.harness.policy_strategies import cases, mixed_policies, policies
+from tests.harness.rulings import answer
+from tests.harness.strategies import LAW
 from tests.harness.world import (
     AGENT,
     NOW,
@@ -23,25 +26,29 @@ hops = st.sampled_from([AGENT, OTHER_AGENT, "legacy-bot", "spiffe://partner.exam
 BOUNDED = [make_rule("a/deep", paths=["/**"], max_depth=3), make_rule("b/one", max_depth=1)]
 
 
+def with_longer_chain(case: Case) -> Case:
+    chain = (*case.delegation.chain, Actor("one more", "", Kind.UNKNOWN))
+    return case._replace(delegation=case.delegation._replace(chain=chain))
+
+
 @LAW
-@given(delegations, actions, policies)
+@given(cases, policies)
 def test_a_rule_that_grants_to_a_longer_chain_grants_to_a_shorter(
-    delegation: Delegation, action: Action, policy: list[Rule]
+    case: Case, policy: list[Rule]
 ) -> None:
-    longer = delegation._replace(chain=(*delegation.chain, Actor("one more", "", Kind.UNKNOWN)))
+    longer = with_longer_chain(case)
     for rule in policy:
-        if answer(longer, action, [rule]).effect is Effect.ALLOW:
-            assert answer(delegation, action, [rule]) == answer(longer, action, [rule])
+        if answer(longer, [rule]).effect is Effect.ALLOW:
+            assert answer(case, [rule]) == answer(longer, [rule])
 
 
 @LAW
-@given(delegations, actions, policies)
+@given(cases, mixed_policies)
 def test_a_call_allowed_to_a_longer_chain_is_allowed_to_a_shorter(
-    delegation: Delegation, action: Action, policy: list[Rule]
+    case: Case, policy: list[Rule]
 ) -> None:
-    longer = delegation._replace(chain=(*delegation.chain, Actor("one more", "", Kind.UNKNOWN)))
-    if answer(longer, action, policy).effect is Effect.ALLOW:
-        assert answer(delegation, action, policy).effect is Effect.ALLOW
+    if answer(with_longer_chain(case), policy).effect is Effect.ALLOW:
+        assert answer(case, policy).effect is Effect.ALLOW
 
 
 @LAW
