@@ -11,9 +11,9 @@ from functools import cache
 
 from deputize.config.compiler import compile_config
 from deputize.config.deny_list import parse_deny_list
+from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.problems import ConfigError
 from deputize.config.references import check_references, known_names
-from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.schema import ServiceConfig
 from deputize.config.strict_yaml import Document, Location, Value, parse_documents
 from deputize.config.validation import validate

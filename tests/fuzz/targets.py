@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tests.fuzz import checks, documents, seeds, signed
+from tests.fuzz import bodies, checks, documents, seeds, signed
 
 
 class Target(NamedTuple):
@@ -21,6 +21,9 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "token": Target(signed.fuzz_token, seeds.token_seeds),
         "compact": Target(signed.fuzz_compact, seeds.compact_seeds),
         "check": Target(checks.fuzz_check, seeds.check_seeds),
+        "mcp": Target(bodies.fuzz_mcp, bodies.body_seeds),
+        "calls": Target(bodies.fuzz_calls, bodies.body_seeds),
+        "approval": Target(bodies.fuzz_approval, bodies.approval_seeds),
         "proof": Target(signed.fuzz_proof, seeds.proof_seeds),
         "xfcc": Target(documents.fuzz_xfcc, seeds.xfcc_seeds),
         "jwks": Target(documents.fuzz_jwks, seeds.jwks_seeds),

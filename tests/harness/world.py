@@ -39,8 +39,8 @@ from deputize.core.model import (
     StepUp,
     UpstreamFact,
 )
-from deputize.core.peer import PeerRules
 from deputize.core.pattern_trees import RouteTree
+from deputize.core.peer import PeerRules
 from deputize.core.policy_index import PolicyIndex
 from deputize.core.profiles import IssuerProfile
 from deputize.core.request import RequestRules
@@ -104,8 +104,9 @@ def make_request(
     defect: str = "",
     is_http: bool = True,
     decision_id: str = "decision-1",
+    body: bytes = b"",
 ) -> AccessRequest:
-    """A check as the proxy sends it, with `token` as the bearer credential."""
+    """A check as the proxy sends it, with `token` as the bearer credential, and all of `body`."""
     credential = {} if token is None else {"authorization": f"Bearer {token}"}
     return AccessRequest(
         decision_id=decision_id,
@@ -121,6 +122,8 @@ def make_request(
         metadata=metadata,
         is_internal=is_internal,
         proxies=proxies,
+        body=body,
+        body_size=len(body),
     )
 
 
@@ -318,6 +321,7 @@ def make_snapshot(
     required: Iterable[str] = (),
     revocations: Revocations = NOTHING_REVOKED,
     status_lists: StatusLists = MappingProxyType({}),
+    policies: Policies | None = None,
 ) -> Snapshot:
     """Everything a decision is made under; `trusted` replaces trust in all the given issuers."""
     issuers = [issuer] if isinstance(issuer, Issuer) else list(issuer)
@@ -337,7 +341,7 @@ def make_snapshot(
         revocations=revocations,
         status_lists=status_lists,
         chain_rules=ChainRules(max_depth, frozenset(forbidden), frozenset(required)),
-        policies=make_policies(rules),
+        policies=policies or make_policies(rules),
         digest="digest of the configuration",
     )
 
