@@ -5,10 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 
 from deputize.config.containment import rule_covers, rules_overlap
+from deputize.core.case import Case
 from deputize.core.matching import ANY, host_matches
 from deputize.core.model import Action, Delegation
 from deputize.core.rules import Rule
-from tests.harness.strategies import CHEAP_LAW, actions, allow_rules, delegations, forbid_rules
+from tests.harness.policy_strategies import allow_rules, forbid_rules, single_cases
+from tests.harness.strategies import CHEAP_LAW
 
 
 def covers(rule: Rule, delegation: Delegation, action: Action) -> bool:
@@ -23,12 +25,10 @@ def covers(rule: Rule, delegation: Delegation, action: Action) -> bool:
 
 
 @CHEAP_LAW
-@given(allow_rules, allow_rules | forbid_rules, delegations, actions)
-def test_covering_is_kept(
-    first: Rule, second: Rule, delegation: Delegation, action: Action
-) -> None:
+@given(allow_rules, allow_rules | forbid_rules, single_cases)
+def test_covering_is_kept(first: Rule, second: Rule, case: Case) -> None:
     assert rule_covers(first, first)
-    is_first, is_second = (covers(rule, delegation, action) for rule in (first, second))
+    is_first, is_second = (covers(rule, case.delegation, case.action) for rule in (first, second))
     if rule_covers(first, second) and is_second:
         assert is_first
     if is_first and is_second:
