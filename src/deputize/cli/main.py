@@ -13,8 +13,10 @@ import typer
 from deputize.cli.explain import explain
 from deputize.cli.inputs import load_config, refuse_input
 from deputize.cli.offline import deny_list_files, read_deny_lists
+from deputize.cli.strict import find_lints
 from deputize.cli.token_inspect import token_commands
 from deputize.cli.warn import find_warnings
+from deputize.config.lints.table import Lint
 from deputize.config.problems import ConfigError
 
 app = typer.Typer(
@@ -69,10 +71,19 @@ def serve(
 
 
 @app.command()
-def validate(config: ConfigOption) -> None:
+def validate(
+    config: ConfigOption,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Lint the policies too; ends with 1 if one fires.")
+    ] = False,
+    ignore: Annotated[
+        list[Lint] | None,
+        typer.Option(help="A lint to leave out; may be given several times.", show_default=False),
+    ] = None,
+) -> None:
     """Check the configuration, all policies and deny lists, and say everything that is wrong.
 
-    Example: `deputize validate --config config.yaml`
+    Example: `deputize validate --config config.yaml --strict`
     """
     loaded = load_config(config)
     # One that is not there yet is a warning, as other files are that come from elsewhere.
@@ -80,7 +91,15 @@ def validate(config: ConfigOption) -> None:
     issuers, rules = len(loaded.compiled.issuers), len(loaded.compiled.policies.rules)
     for warning in find_warnings(loaded, revocations):
         typer.echo(f"warning: {warning}", err=True)
+    try:
+        found = find_lints(config, loaded, ignore or ()) if strict else []
+    except ConfigError as error:
+        refuse_input(str(error))
+    for problem in found:
+        typer.echo(str(problem), err=True)
     typer.echo(f"valid: rules {rules}, issuers {issuers}, digest {loaded.digest[:12]}")
+    if found:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from deputize.config.texts import (
     ClaimText,
     KindWord,
     ScopeClaimText,
+    ScopeText,
     SpiffeIdText,
     StatusPrefix,
     Text,
@@ -288,6 +289,9 @@ class Issuer(ProfileKeys):
         Annotated[list[TrustDomainText], UniqueTexts, Field(min_length=1)] | None
     ) = None
     """Trust domains whose agents it may name; all of `peer.trustDomains` unless given."""
+    issued_scopes: Annotated[list[ScopeText], UniqueTexts] | None = None
+    """Scopes it issues. Only read by `deputize validate --strict`, which then names the rules that
+    need others."""
     use_once: bool = False
     """Whether each token is good for one call; needs a token identifier."""
     binding: Binding = Binding()
