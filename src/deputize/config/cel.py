@@ -157,8 +157,8 @@ class _Program:
 
     def __call__(self, facts: Mapping[str, Json]) -> Json:
         found = {name: _find(facts, name) for name in self.facts}
-        for fact, *names in self.paths:
-            _check_reading(fact, found[fact], names)
+        for (fact, *names), types in self.paths.items():
+            _check_reading(fact, found[fact], names, types)
         data = {name: value for name, value in found.items() if value is not None}
         try:
             answer = self.program.eval(data=data)
@@ -184,8 +184,8 @@ def _find(facts: Mapping[str, Json], name: str) -> Json | datetime:
     return value
 
 
-def _check_reading(fact: str, value: object, names: list[str]) -> None:
-    """As `read_fact` of the core: no list in a header, no other spelling of an argument."""
+def _check_reading(fact: str, value: object, names: list[str], types: frozenset[str]) -> None:
+    """As the core: no list in a header, no argument in another spelling, or of another type."""
     for name in names:
         if not isinstance(value, dict):
             return
@@ -197,6 +197,20 @@ def _check_reading(fact: str, value: object, names: list[str]) -> None:
         value = value[name]
         if fact == HEADERS and isinstance(value, str) and "," in value:
             raise EvaluationError(f"header {name} has a comma, or was sent twice")
+    if names and types and _type_of(value) not in types:
+        raise EvaluationError(f"{'.'.join(names)} is of another type than it is compared with")
+
+
+def _type_of(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "text"
+    return "list" if isinstance(value, list) else "object"
 
 
 def _complaint(text: str) -> str:

@@ -5,12 +5,13 @@ Rules of this file:
 - One loop, never a loop in another. Each round reads few facts, none of those that the caller
   sends, and joins nothing. So the work grows with the size of a call, not with its square.
 - Headers are asked for by name: only so is it known which ones must have a single reading.
+- What a fact is compared with says which type it must have: for CEL, 1 and "1" just differ.
 - What is not known here is refused: it cannot be bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from deputize.config.cel_syntax import (
     ARGUMENTS,
@@ -39,6 +40,7 @@ from deputize.config.cel_syntax import (
     read_path,
     read_syntax,
     read_text,
+    read_types,
 )
 
 MAX_JOINS = 8
@@ -73,8 +75,9 @@ _JOINS = frozenset({"add_bytes", "add_list", "add_string"})
 Probe = Callable[[str, str], str | None]
 """Takes a function and a literal for it; tells what is wrong with the literal."""
 
-Paths = frozenset[tuple[str, ...]]
-"""Facts, and members of facts by their names: `("call.arguments", "to", "city")`."""
+Paths = Mapping[tuple[str, ...], frozenset[str]]
+"""Facts, and members of facts by their names: `("call.arguments", "to", "city")`, each with the
+JSON types of the literals that it is compared with."""
 
 
 def check_bounds(serialized: bytes, facts: frozenset[str], probe: Probe) -> Paths:
@@ -85,7 +88,7 @@ def check_bounds(serialized: bytes, facts: frozenset[str], probe: Probe) -> Path
     """
     check = _Check(read_syntax(serialized), facts, probe)
     check.visit(check.syntax.root)
-    return frozenset(check.paths)
+    return check.paths
 
 
 class _Check:
@@ -93,7 +96,7 @@ class _Check:
 
     def __init__(self, syntax: Syntax, facts: frozenset[str], probe: Probe) -> None:
         self.syntax = syntax
-        self.paths: set[tuple[str, ...]] = set()
+        self.paths: dict[tuple[str, ...], frozenset[str]] = {}
         self._facts = facts
         self._probe = probe
         self._joins = 0
@@ -129,7 +132,7 @@ class _Check:
         fact, *names = path
         if fact not in self._facts:
             return
-        self.paths.add(path)
+        self.paths.setdefault(path, frozenset())
         if fact == HEADERS and (not names or names[0] != names[0].lower()):
             raise self._refused("name one header, in lower case")
         if self._reads is not None:
@@ -155,6 +158,18 @@ class _Check:
             self._fact((HEADERS,) if name is None else (HEADERS, name))
         else:
             self._all(fields.parts(TARGET, ARGUMENTS))
+        if function in {"_==_", "_!=_"}:
+            left, right = arguments
+            self._compare(left, read_types(right))
+            self._compare(right, read_types(left))
+        elif function == "@in" and read_node(arguments[1]).kind is Kind.LIST:
+            among = map(read_types, read_node(arguments[1]).fields.parts(ELEMENTS))
+            self._compare(arguments[0], frozenset[str]().union(*among))
+
+    def _compare(self, value: bytes, types: frozenset[str]) -> None:
+        path = read_path(read_node(value))
+        if path in self.paths:
+            self.paths[path] |= types
 
     def _member(self, node: Node, parts: list[bytes]) -> None:
         """`a.b`, or `a["b"]`; a fact and its members are taken together."""

@@ -41,6 +41,7 @@ _OVERLOADS, _POSITIONS = 3, 4
 _ID = 2
 # Of the kinds of Expr.
 TEXT = 6
+_LITERALS = {1: "null", 2: "boolean", 3: "number", 4: "number", 5: "number", TEXT: "text"}
 NAME = 1
 OPERAND, MEMBER = 1, 2
 TARGET, FUNCTION, ARGUMENTS = 1, 2, 3
@@ -50,13 +51,15 @@ VARIABLE, RANGE, BEGIN, CONDITION, STEP, RESULT, SECOND_VARIABLE = 1, 2, 4, 5, 6
 
 
 class Fields:
-    """The fields of one message, by number."""
+    """The fields of one message, by number; `given` are those that are there."""
 
     def __init__(self, octets: bytes) -> None:
         self._numbers: dict[int, int] = {}
         self._parts: dict[int, list[bytes]] = {}
+        self.given: set[int] = set()
         fields = UnknownFieldSet(Empty.FromString(octets))
         for field in (fields[index] for index in range(len(fields))):
+            self.given.add(field.field_number)
             if isinstance(field.data, bytes):
                 self._parts.setdefault(field.field_number, []).append(field.data)
             else:
@@ -126,6 +129,20 @@ def read_text(octets: bytes) -> str | None:
     node = read_node(octets)
     texts = node.fields.parts(TEXT) if node.kind is Kind.CONSTANT else []
     return texts[0].decode() if texts else None
+
+
+def read_types(octets: bytes) -> frozenset[str]:
+    """The JSON type of a literal, a list or a map; empty for another node."""
+    node = read_node(octets)
+    match node.kind:
+        case Kind.CONSTANT:
+            return frozenset(_LITERALS[at] for at in node.fields.given if at in _LITERALS)
+        case Kind.LIST:
+            return frozenset({"list"})
+        case Kind.STRUCT:
+            return frozenset({"object"})
+        case _:
+            return frozenset()
 
 
 def read_path(node: Node) -> tuple[str, ...]:

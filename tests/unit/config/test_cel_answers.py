@@ -138,8 +138,12 @@ def test_only_what_decides_must_be_there() -> None:
         ("call.arguments.amount == 10.0", True),
         ("call.arguments.rate == 2", True),
         ("call.arguments.amount < 10.5", True),
-        ('call.arguments.amount == "10"', False),
-        ("call.arguments.urgent == 1", False),
+        ('dyn(call.arguments.amount) == "10"', False),
+        ('call.arguments.amount == 10 || call.arguments.amount == "10"', True),
+        ('call.arguments.currency in ["EUR", "CHF"]', True),
+        ("call.arguments.amount in [1, 2.0]", False),
+        ("call.arguments.list == [1, 2, 3]", True),
+        ('call.arguments.absent == null || call.arguments.currency == "EUR"', True),
         ("call.arguments.nothing == null", True),
         ("has(call.arguments.nothing)", True),
         ("has(call.arguments.absent)", False),
@@ -168,31 +172,6 @@ def test_only_what_decides_must_be_there() -> None:
 )
 def test_what_an_expression_gives(source: str, answer: bool) -> None:  # noqa: FBT001
     assert gives(source) is answer
-
-
-@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, 2**200, "\ud800"])
-def test_a_value_that_cel_has_no_type_for_raises(value: Json) -> None:
-    for source in ("call.arguments.value == 1", "has(call.arguments.value)"):
-        with pytest.raises(EvaluationError):
-            gives(source, asked(value))
-
-
-def test_an_argument_in_another_spelling_raises() -> None:
-    for source in (
-        "!has(call.arguments.Amount)",
-        '!("x" in call.arguments) && !has(call.arguments.to.City)',
-        'call.arguments["AMOUNT"] == 1 || true',
-    ):
-        with pytest.raises(EvaluationError):
-            gives(source)
-    assert gives("!has(principal.claims.Groups)") is True
-
-
-def test_a_header_with_two_readings_raises() -> None:
-    request: Json = {"method": "", "host": "", "path": "", "headers": {"x-tier": "gold,free"}}
-    for source in ('request.headers["x-tier"] != "free"', '"x-tier" in request.headers'):
-        with pytest.raises(EvaluationError):
-            gives(source, {**EXAMPLE, "request": request})
 
 
 def test_threads_share_an_expression() -> None:

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from deputize.core.case import EvaluationError
+from deputize.core.model import Json
+from tests.harness.expressions import EXAMPLE, asked, gives
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, 2**200, "\ud800"])
+def test_a_value_that_cel_has_no_type_for_raises(value: Json) -> None:
+    for source in ("call.arguments.value == 1", "has(call.arguments.value)"):
+        with pytest.raises(EvaluationError):
+            gives(source, asked(value))
+
+
+@pytest.mark.parametrize("value", [10, 1.0, True, None, ["EUR"], {"EUR": 1}])
+@pytest.mark.parametrize(
+    "comparison",
+    [
+        'call.arguments.value == "EUR"',
+        'call.arguments.value != "EUR"',
+        '"EUR" != call.arguments.value',
+        '!(call.arguments["value"] == "EUR")',
+        '!(call.arguments.value in ["EUR", "CHF"])',
+        'call.arguments.value != "EUR" || true',
+    ],
+)
+def test_a_value_of_another_type_than_its_literal_raises(comparison: str, value: Json) -> None:
+    assert isinstance(gives(comparison, asked("USD")), bool)
+    with pytest.raises(EvaluationError):
+        gives(comparison, asked(value))
+
+
+def test_null_may_be_asked_for() -> None:
+    source = 'call.arguments.value == null || call.arguments.value == "EUR"'
+    assert gives(source, asked(None)) is True
+    assert gives(source, asked("EUR")) is True
+    with pytest.raises(EvaluationError):
+        gives(source, asked(1))
+
+
+def test_an_argument_in_another_spelling_raises() -> None:
+    for source in (
+        "!has(call.arguments.Amount)",
+        '!("x" in call.arguments) && !has(call.arguments.to.City)',
+        'call.arguments["AMOUNT"] == 1 || true',
+    ):
+        with pytest.raises(EvaluationError):
+            gives(source)
+    assert gives("!has(principal.claims.Groups)") is True
+
+
+def test_a_header_with_two_readings_raises() -> None:
+    request: Json = {"method": "", "host": "", "path": "", "headers": {"x-tier": "gold,free"}}
+    for source in ('request.headers["x-tier"] != "free"', '"x-tier" in request.headers'):
+        with pytest.raises(EvaluationError):
+            gives(source, {**EXAMPLE, "request": request})
+
+
+def test_a_list_is_no_object_and_no_text() -> None:
+    assert gives('call.arguments.value == ["a"]', asked(["a"])) is True
+    assert gives('call.arguments.value == {"a": 1}', asked({"a": 1})) is True
+    for other in ({"a": 1}, "a", None):
+        with pytest.raises(EvaluationError):
+            gives('call.arguments.value != ["a"]', asked(other))
