@@ -19,6 +19,7 @@ from scripts.reference import (
     config_keys,
     example_token,
     issuer_profiles,
+    lints,
     metrics,
     reasons,
     schemas,
@@ -41,6 +42,7 @@ GENERATORS: tuple[Callable[[Path], Files], ...] = (
     audit_event.generate,  # from core/audit_event.py and the example token
     metrics.generate,  # from adapters/telemetry.py
     commands.generate,  # from cli/
+    lints.generate,  # from config/lints/table.py
 )
 """Each takes the root of the repository and gives files by their path below it."""
 
