@@ -127,9 +127,9 @@ class Recorder:
         self.events.append(event)
         return event
 
-    def call(self, tool: str, *, path: str = "/mcp", **given: Any) -> AuditEvent:
+    def call(self, tool: str, *, path: str = "/mcp", peer: str = AGENT) -> AuditEvent:
         """A call of a tool by MCP."""
-        return self.ask(method="POST", path=path, **mcp_call(tool), **given)
+        return self.ask(method="POST", path=path, peer=peer, **mcp_call(tool))
 
     def write(self, file: Path) -> Path:
         """All events as an audit file."""

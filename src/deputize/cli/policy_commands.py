@@ -6,6 +6,7 @@ import typer
 
 from deputize.cli.observe_report import observe_report
 from deputize.cli.replay_report import policy_replay
+from deputize.cli.suggest import policy_suggest
 
 policy_commands = typer.Typer(
     no_args_is_help=True,
@@ -14,3 +15,4 @@ policy_commands = typer.Typer(
 )
 policy_commands.command("observe-report")(observe_report)
 policy_commands.command("replay")(policy_replay)
+policy_commands.command("suggest")(policy_suggest)

@@ -194,7 +194,8 @@ def _print(reading: AuditReading, compared: Comparison) -> None:
     elsewhere = compared.elsewhere.total()
     console.print(
         f"{compared.changed} changed, {compared.unchanged} unchanged, "
-        f"{compared.open} undetermined, {elsewhere} not for policies to say (request, identity, token, our side)"
+        f"{compared.open} undetermined, "
+        f"{elsewhere} not for policies to say (request, identity, token, our side)"
     )
     if compared.budgeted:
         console.print(f"{compared.budgeted} allowed as long as a budget is not used up")
