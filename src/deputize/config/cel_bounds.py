@@ -163,8 +163,9 @@ class _Check:
             self._compare(left, read_types(right))
             self._compare(right, read_types(left))
         elif function == "@in" and read_node(arguments[1]).kind is Kind.LIST:
-            among = map(read_types, read_node(arguments[1]).fields.parts(ELEMENTS))
-            self._compare(arguments[0], frozenset[str]().union(*among))
+            among = [read_types(part) for part in read_node(arguments[1]).fields.parts(ELEMENTS)]
+            if all(among):
+                self._compare(arguments[0], frozenset[str]().union(*among))
 
     def _compare(self, value: bytes, types: frozenset[str]) -> None:
         path = read_path(read_node(value))

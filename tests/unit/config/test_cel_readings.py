@@ -61,6 +61,7 @@ def test_a_header_with_two_readings_raises() -> None:
 def test_a_list_is_no_object_and_no_text() -> None:
     assert gives('call.arguments.value == ["a"]', asked(["a"])) is True
     assert gives('call.arguments.value == {"a": 1}', asked({"a": 1})) is True
-    for other in ({"a": 1}, "a", None):
+    others: list[Json] = [{"a": 1}, "a", None]
+    for other in others:
         with pytest.raises(EvaluationError):
             gives('call.arguments.value != ["a"]', asked(other))
