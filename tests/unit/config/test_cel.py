@@ -4,9 +4,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
 
 from deputize.config import cel
 from deputize.config.cel import FACTS, compile_expression
+from deputize.config.cel_bounds import check_bounds
 from tests.harness.expressions import EXAMPLE, refused
 
 
@@ -111,6 +113,16 @@ def test_a_literal_that_cannot_work_is_refused_at_load(source: str) -> None:
 )
 def test_a_header_is_asked_for_by_its_name_in_lower_case(source: str) -> None:
     assert refused(source)
+
+
+def test_a_node_that_is_not_known_is_refused() -> None:
+    def no_probe(_function: str, _literal: str) -> None:
+        return None
+
+    for node in (b"", b"\x10\x01", b"\x52\x00", b"\x1a\x00\x22\x00"):
+        checked = b"\x22" + bytes([len(node)]) + node
+        with pytest.raises(ValueError, match="not known"):
+            check_bounds(AnyMessage(value=checked).SerializeToString(), frozenset(FACTS), no_probe)
 
 
 @pytest.fixture
