@@ -13,7 +13,13 @@ from deputize.core.reasons import REASONS, Reason
 SOURCE = Path(__file__).parents[2] / "src" / "deputize"
 CORE = SOURCE / "core"
 MAX_LINES = 250
-LISTS = {"config/issuer_schema.py", "config/schema.py", "core/model.py", "core/reasons.py"}
+LISTS = {
+    "config/issuer_schema.py",
+    "config/policy_schema.py",
+    "config/schema.py",
+    "core/model.py",
+    "core/reasons.py",
+}
 """Files that are one long list of definitions."""
 
 
@@ -55,7 +61,9 @@ def named_reasons(file: Path) -> set[Reason]:
         ("VerifiedToken", "token.py"),
         ("Mandate", "mandate.py"),
         ("Delegation", "delegation.py"),
+        ("Approved", "approval.py"),
         ("Grant", "policy.py"),
+        ("Ruling", "policy.py"),
         ("Permit", "decide.py"),
     ],
 )

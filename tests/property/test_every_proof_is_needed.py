@@ -127,7 +127,7 @@ def permit() -> Permit:
 @pytest.mark.parametrize("other", [None, *PROOFS, "text"])
 def test_a_permit_cannot_be_built_without_its_proofs(place: int, other: str | None) -> None:
     good = permit()
-    arguments = [*(getattr(good, name) for name in PROOFS), ()]
+    arguments = [*(getattr(good, name) for name in PROOFS), (), None]
     assert Permit(*arguments) == good
     if other == PROOFS[place]:
         return
@@ -138,5 +138,7 @@ def test_a_permit_cannot_be_built_without_its_proofs(place: int, other: str | No
 
 def test_a_permit_cannot_be_built_without_saying_what_is_owed() -> None:
     good = permit()
-    with pytest.raises(TypeError):
-        Permit(*(getattr(good, name) for name in PROOFS))
+    proofs = [getattr(good, name) for name in PROOFS]
+    for shown in (proofs, [*proofs, ()]):
+        with pytest.raises(TypeError):
+            Permit(*shown)

@@ -88,6 +88,8 @@ def test_what_cannot_be_approved() -> None:
         {"call": call_with(None)},
         {"request": make_request(method="POST")},
         {"request": REQUEST._replace(body_defect="replaced")},
+        {"request": REQUEST._replace(path="/v1/orders/a!b")},
+        {"request": REQUEST._replace(path="/v1/orders?a!b")},
         {"action": ACTION._replace(upgrade="websocket")},
     ):
         with pytest.raises(ApprovalError) as refused:

@@ -26,6 +26,7 @@ MODERN = {
     "mcp-name": "get_order",
 }
 CUT = -1
+A2A_METHOD = "/lf.a2a.v1.A2AService/GetTask"
 
 
 def message(method: str, **params: object) -> bytes:
@@ -82,7 +83,7 @@ def calls(request: AccessRequest, resource: Resource | None) -> tuple[Call, ...]
             Call(Protocol.A2A, "GetTask", "t-1", None, None),
         ),
         (
-            asked(path="/lf.a2a.v1.A2AService/GetTask"),
+            asked(path=A2A_METHOD, headers={"content-type": "application/grpc+proto"}),
             A2A_GRPC,
             Call(Protocol.A2A, "GetTask", "", None, None),
         ),
@@ -144,7 +145,12 @@ def test_other_methods_of_json_rpc_hold_no_call(resource: Resource, method: str)
             Reason.REQUEST_CALL_MISMATCH,
         ),
         (asked(path="/a2a/other"), A2A_REST, Reason.REQUEST_BODY_UNREADABLE),
-        (asked(path="/other/GetTask"), A2A_GRPC, Reason.REQUEST_BODY_UNREADABLE),
+        (asked(path=A2A_METHOD), A2A_GRPC, Reason.REQUEST_BODY_UNREADABLE),
+        (
+            asked(path="/other/GetTask", headers={"content-type": "application/grpc"}),
+            A2A_GRPC,
+            Reason.REQUEST_BODY_UNREADABLE,
+        ),
         (asked(path="/shop.Orders/Get"), GRPC, Reason.REQUEST_BODY_UNREADABLE),
     ],
 )
