@@ -13,6 +13,7 @@ import typer
 from deputize.cli.explain import explain
 from deputize.cli.inputs import load_config, refuse_input
 from deputize.cli.offline import deny_list_files, read_deny_lists
+from deputize.cli.policy_test import run_tests
 from deputize.cli.strict import find_lints
 from deputize.cli.token_inspect import token_commands
 from deputize.cli.warn import find_warnings
@@ -26,6 +27,7 @@ app = typer.Typer(
     epilog="Every command has `--help` with examples; `--install-completion` adds completion.",
 )
 app.command()(explain)
+app.command("test")(run_tests)
 app.add_typer(token_commands, name="token")
 
 ConfigOption = Annotated[

@@ -7,8 +7,8 @@ Rules of this file:
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Sequence
+from itertools import takewhile
 
 from deputize.core.call_patterns import CallPattern, text_matches
 from deputize.core.case import Case
@@ -35,7 +35,7 @@ def hint_spelling(text: str, known: Texts, lead: str = "did you mean") -> str:
     if folded is not None:
         return f"{lead} {folded}, in another case"
     best = max(known, key=lambda each: _likeness(text, each), default="")
-    if _likeness(text, best) < _ALIKE:
+    if not best or _likeness(text, best) < _ALIKE:
         return ""
     return f"{lead} {best}?" if lead.startswith("did") else f"{lead} {best}"
 
@@ -129,6 +129,8 @@ def _found(value: Json) -> str:
 
 def _likeness(text: str, other: str) -> float:
     """From 0 to 1; what both have in front, up to a `/`, says nothing."""
-    common = os.path.commonprefix([text, other]).rpartition("/")
-    start = len(common[0]) + len(common[1])
+    alike = sum(
+        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False))
+    )
+    start = text[:alike].rfind("/") + 1
     return difflib.SequenceMatcher(None, text[start:], other[start:]).ratio()

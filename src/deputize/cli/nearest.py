@@ -63,8 +63,13 @@ class Nearest:
     call: str = ""
 
     def __str__(self) -> str:
+        return f"nearest {self.told}"
+
+    @property
+    def told(self) -> str:
+        """The rule and all that was not met, on one line."""
         of_call = f" for {self.call}" if self.call else ""
-        return f"nearest rule {self.rule}{of_call}: {'; '.join(map(str, self.unmet))}"
+        return f"rule {self.rule}{of_call}: {'; '.join(map(str, self.unmet))}"
 
     def to_json(self) -> dict[str, object]:
         """For programs."""
@@ -78,25 +83,35 @@ class Nearest:
         }
 
 
-def find_nearest(asked: AccessRequest, decision: Decision, snapshot: Snapshot) -> Nearest | None:
+def find_nearest(
+    asked: AccessRequest,
+    decision: Decision,
+    snapshot: Snapshot,
+    expected: frozenset[str] | None = None,
+) -> Nearest | None:
     """The rule that was nearest to granting what policies refused, or would have refused.
 
-    None where something else refused, a forbid did (the decision names it), or there is no allow
-    rule.
+    Of the `expected` rules where those are given. None where something else refused, a forbid did
+    (the decision names it), or there is no such allow rule.
     """
     refusal = refusal_of(decision)
     if refusal is None or refusal.reason.family != "policy":
         return None
-    rules = [
+    rules = snapshot.policies.index.rules
+    if any(rule.effect is RuleEffect.FORBID and rule.ref == refusal.rule for rule in rules):
+        return None
+    named = frozenset[str]() if refusal.rule is None else frozenset({str(refusal.rule)})
+    wanted = expected or named
+    among = [
         rule
-        for rule in snapshot.policies.index.rules
-        if rule.effect is RuleEffect.ALLOW and refusal.rule in {None, rule.ref}
+        for rule in rules
+        if rule.effect is RuleEffect.ALLOW and (not wanted or str(rule.ref) in wanted)
     ]
     cases = list(_cases(asked, decision))
     found: list[Nearest] = []
     for case in cases:
         name = call_text(case.call) if case.call is not None and len(cases) > 1 else ""
-        nearest = _nearest(case, rules, snapshot, name)
+        nearest = _nearest(case, among, snapshot, name)
         if nearest is not None and nearest.unmet:
             found.append(nearest)
     return found[0] if found else None

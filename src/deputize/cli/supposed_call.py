@@ -37,6 +37,7 @@ _PLAIN_HEADER = re.compile(r"[!-+\--~](?:[ -+\--~]*[!-+\--~])?")
 _WITHOUT_BODY = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
 _MCP_VERSION = "2026-07-28"
 _MCP_VERSION_WITH_REPLIES = "2025-11-25"
+_GRPC_HEADERS = {"content-type": "application/grpc", "te": "trailers"}
 _NAMED_BY = {"tools/call": "name", "prompts/get": "name"}
 _HAS_NAME_HEADER = frozenset({"tools/call", "prompts/get", "resources/read"})
 # By operation: HTTP method and what follows the base path; {} is the task, the last * a config.
@@ -53,7 +54,6 @@ _A2A_PATHS: Mapping[str, tuple[str, str]] = {
     "DeleteTaskPushNotificationConfig": ("DELETE", "/tasks/{}/pushNotificationConfigs/config"),
     "GetExtendedAgentCard": ("GET", "/extendedAgentCard"),
 }
-_TASK_OPERATIONS = {"GetTask": "id", "CancelTask": "id", "SubscribeToTask": "id"}
 _CONFIG_OPERATION = "PushNotificationConfig"
 
 
@@ -129,17 +129,31 @@ def ask(
     http = _Http(call.method or "GET", call.path, {**headers, **call.headers}, call.body)
     if call.upgrade:
         http.headers |= {"connection": "upgrade", "upgrade": call.upgrade}
-    if call.call is not None:
-        http.method = call.method or "POST"
-        resource = find_resource(_send(call, http, decision_id))
-        if resource is None and call.call.protocol is not Protocol.MCP:
-            # These may have a path of their own.
-            elsewhere = _Http(http.method, _grpc_path(call.call), dict(http.headers), b"")
-            resource = find_resource(_send(call, elsewhere, decision_id))
-        try:
-            _write(call.call, resource, http)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise SupposedCallError(f"the call cannot be written as JSON: {error}") from None
+    if call.call is None:
+        return _ask_plain(call, http, find_resource, decision_id)
+    http.method = call.method or "POST"
+    resource = find_resource(_send(call, http, decision_id))
+    if resource is None and call.call.protocol is not Protocol.MCP:
+        # These may have a path of their own.
+        elsewhere = _Http(http.method, _grpc_path(call.call), dict(http.headers), b"")
+        resource = find_resource(_send(call, elsewhere, decision_id))
+    try:
+        _write(call.call, resource, http)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise SupposedCallError(f"the call cannot be written as JSON: {error}") from None
+    return _send(call, http, decision_id)
+
+
+def _ask_plain(
+    call: SupposedCall, http: _Http, find_resource: FindResource, decision_id: str
+) -> AccessRequest:
+    """A request without a call; what gRPC reads from path and headers alone is sent as gRPC."""
+    asked = _send(call, http, decision_id)
+    resource = find_resource(asked)
+    if resource is None or "grpc" not in (resource.protocol, resource.binding):
+        return asked
+    http.method = call.method or "POST"
+    http.headers = _GRPC_HEADERS | http.headers
     return _send(call, http, decision_id)
 
 
@@ -168,7 +182,7 @@ def _write(call: AgentCall, resource: Resource | None, http: _Http) -> None:
         _write_mcp(call, http)
         http.shows_body = binding is not Binding.HEADERS
     elif call.protocol is Protocol.GRPC or binding is Binding.GRPC:
-        http.headers = {"content-type": "application/grpc", "te": "trailers", **http.headers}
+        http.headers = _GRPC_HEADERS | http.headers
         http.path = _grpc_path(call)
     elif binding is Binding.REST and resource is not None:
         base = http.path.partition("?")[0].rstrip("/")
@@ -209,8 +223,7 @@ def _write_mcp(call: AgentCall, http: _Http) -> None:
 def _write_a2a(call: AgentCall, http: _Http) -> None:
     params = dict(call.arguments)
     if call.name:
-        by_config = "taskId" if _CONFIG_OPERATION in call.method else "id"
-        params[_TASK_OPERATIONS.get(call.method, by_config)] = call.name
+        params["taskId" if _CONFIG_OPERATION in call.method else "id"] = call.name
     http.body = _json_rpc(call.method, params)
     http.headers = {"content-type": "application/json", **http.headers}
 

@@ -245,6 +245,11 @@ def test_calls_of_grpc(court: Court) -> None:
     assert reason_of(court, call) is Reason.POLICY_ALLOWED
     other = AgentCall(Protocol.GRPC, "shop.Orders/Drop")
     assert reason_of(court, call, call=other) is Reason.POLICY_NO_MATCH
+    by_path = replace(call, call=None, path="/shop.Orders/List")
+    assert reason_of(court, by_path) is Reason.POLICY_ALLOWED
+    html = {"content-type": "text/html"}
+    assert reason_of(court, by_path, headers=html) is Reason.REQUEST_BODY_UNREADABLE
+    assert reason_of(court, by_path, method="GET") is Reason.REQUEST_BODY_UNREADABLE
 
 
 def test_a_call_where_no_resource_is_known_is_a_plain_request(court: Court) -> None:
