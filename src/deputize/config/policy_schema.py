@@ -24,16 +24,17 @@ from deputize.config.texts import (
     MethodText,
     MomentText,
     Name,
+    Number,
     PathText,
+    Scalar,
     ScopeText,
     Text,
+    TextOrTexts,
     UniqueTexts,
     UpgradeText,
     Url,
     ZoneText,
 )
-
-Scalar = Annotated[str | int | float | bool, Field(union_mode="left_to_right")]
 
 
 class OnBehalfOf(Model):
@@ -158,13 +159,13 @@ class When(Model):
     """Comparison: one of these values."""
     none_of: Annotated[list[Scalar], Field(min_length=1)] | None = None
     """Comparison: there, but none of these values."""
-    starts_with: Annotated[list[Text], UniqueTexts, Field(min_length=1)] | Text | None = None
+    starts_with: TextOrTexts | None = None
     """Comparison: begins with this text, or one of these."""
-    ends_with: Annotated[list[Text], UniqueTexts, Field(min_length=1)] | Text | None = None
+    ends_with: TextOrTexts | None = None
     """Comparison: ends with this text, or one of these."""
-    at_least: int | float | None = None
+    at_least: Number | None = None
     """Comparison: this number or more."""
-    at_most: int | float | None = None
+    at_most: Number | None = None
     """Comparison: this number or less."""
     has_any: Annotated[list[Scalar], Field(min_length=1)] | None = None
     """Comparison of a list, or of one value: an element is one of these."""

@@ -9,7 +9,14 @@ from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.fields import FieldInfo
 
 from deputize.core.call_patterns import parse_call_text
@@ -51,6 +58,18 @@ def _like(pattern: re.Pattern[str], what: str) -> AfterValidator:
             raise ValueError(what)
 
     return _checked(check)
+
+
+def _either(what: str) -> WrapValidator:
+    """One message where a value has one of several types, not one message for each of them."""
+
+    def validate(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(what) from None
+
+    return WrapValidator(validate)
 
 
 def _shown(pattern: re.Pattern[str]) -> FieldInfo:
@@ -104,7 +123,7 @@ def _clock(text: str) -> None:
 def _zone(text: str) -> None:
     try:
         ZoneInfo(text)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise ValueError("no known time zone; one is like `Europe/Berlin`") from None
 
 
@@ -169,3 +188,12 @@ KindWord = Annotated[
 TokenType = Annotated[Text, _checked(_token_type)]
 StatusPrefix = Annotated[Text, _checked(_status_prefix)]
 UniqueTexts = AfterValidator(_unique)
+Scalar = Annotated[
+    Annotated[str | int | float | bool, Field(union_mode="left_to_right")],
+    _either("a value is a text, a number, `true` or `false`"),
+]
+Number = Annotated[int | float, _either("must be a number")]
+TextOrTexts = Annotated[
+    Annotated[list[Text], UniqueTexts, Field(min_length=1)] | Text,
+    _either("must be a text, or a list of different texts"),
+]
