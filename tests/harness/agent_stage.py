@@ -53,12 +53,8 @@ def allow(name: str, host: str, *, path: str = "/mcp", method: str = "POST", **m
 
 def tool(name: str, **more: Any) -> Rule:  # noqa: ANN401 - members of YAML
     """A rule for the MCP tool of this name."""
-    return allow(
-        name.replace("_", "-"),
-        "tools.example",
-        mcp={"methods": ["tools/call"], "names": [name]},
-        **more,
-    )
+    calls = {"methods": ["tools/call"], "names": [name]}
+    return allow(name.replace("_", "-"), "tools.example", mcp=calls) | more
 
 
 def tool_call(name: str, arguments: Mapping[str, object] = {}, *, number: int | str = 1) -> bytes:
@@ -71,6 +67,18 @@ def rpc(method: str, params: Mapping[str, object], *, number: int | str = 1) -> 
     """The body of a JSON-RPC request."""
     message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
     return json.dumps(message).encode()
+
+
+def facts_of(refusal: Answer) -> dict[str, Any]:
+    """What a refusal says, in a problem document or in the data of a JSON-RPC error."""
+    body: dict[str, Any] = json.loads(refusal.body)
+    facts: dict[str, Any] = body["error"]["data"] if "error" in body else body
+    return facts
+
+
+def reason_of(answer: Answer) -> str:
+    """Why it was refused; empty where it was not."""
+    return str(facts_of(answer).get("reason", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,10 @@ class AgentStage:
             proxy=self.cleanup.enter_context(proxy),
             deputize=deputize or self.deputize,
         )
+
+    def open_deputize(self, name: str, config: dict[str, Any]) -> DeputizeProcess:
+        """Starts a further service; its files are in the folder `name`."""
+        return self.cleanup.enter_context(DeputizeProcess(config, self.folder / name))
 
     def set_policy(self, policy: Mapping[str, object]) -> None:
         """Replaces the policy and waits until deputize decides by it."""

@@ -10,7 +10,7 @@ import pytest
 
 from deputize.core.reasons import Reason
 from tests.harness.agent_proxy import BodyOptions
-from tests.harness.agent_stage import AgentStage, allow, set_agent_stage, tool, tool_call
+from tests.harness.agent_stage import AgentStage, allow, reason_of, set_agent_stage, tool, tool_call
 from tests.harness.agent_upstream import SERVED
 from tests.harness.calls import Answer, Call
 from tests.harness.curl import VERSIONS, Version
@@ -69,11 +69,6 @@ def error_of(answer: Answer) -> dict[str, Any]:
     message = json.loads(answer.body)
     assert message["jsonrpc"] == "2.0"
     return {"id": message["id"], **message["error"]}
-
-
-def reason_of(answer: Answer) -> str:
-    reason: str = error_of(answer)["data"]["reason"]
-    return reason
 
 
 def assert_served(stage: AgentStage, answer: Answer, body: bytes) -> None:
