@@ -1,4 +1,4 @@
-"""The reference pages of the three YAML files: every key, object by object.
+"""The reference pages of the four YAML files: every key, object by object.
 
 The tables come from the JSON Schemas. Rules that span keys come from the text of the validators
 of the models, so that nothing is written twice.
@@ -13,17 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from deputize.config import deny_list, issuer_schema, policy_schema
+from deputize.config import deny_list, issuer_schema, policy_schema, test_schema
 from deputize.config import schema as service_schema
 from deputize.config.deny_list import DenyList
 from deputize.config.model import Model
 from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.schema import ServiceConfig
+from deputize.config.test_schema import PolicyTest
 from scripts.reference.json_types import Schema
 from scripts.reference.markdown import code, page, table
 from scripts.reference.schemas import model_schema
 
-_MODULES = (service_schema, policy_schema, issuer_schema, deny_list)
+_MODULES = (service_schema, policy_schema, issuer_schema, test_schema, deny_list)
 """Where models stand; none of their names stands in two of them."""
 _NAMES_OF_TYPES = {
     "string": "text",
@@ -31,6 +32,7 @@ _NAMES_OF_TYPES = {
     "number": "number",
     "boolean": "boolean",
 }
+_ANY = "#/$defs/JsonValue"
 _HEADER = ("Key", "Type", "Default", "Limits", "Meaning")
 _INTRODUCTION = """\
 One row per key. Keys that are not listed are refused, and so are values of another type: `"10"` is
@@ -42,13 +44,14 @@ first in a file and most editors check while you type (the path is relative to t
 
 
 def generate(root: Path) -> dict[Path, bytes]:
-    """The three pages."""
+    """The four pages."""
     service = _page(root, "service-config", "Service configuration", ServiceConfig, "config.yaml")
     policy = _page(
         root, "delegation-policy", "Delegation policy", DelegationPolicy, "policies/orders.yaml"
     )
+    test = _page(root, "policy-test", "Policy tests", PolicyTest, "policies/orders.test.yaml")
     denied = _page(root, "deny-list", "Deny list", DenyList, "deny.yaml")
-    return {**service, **policy, **denied}
+    return {**service, **policy, **test, **denied}
 
 
 def _page(root: Path, name: str, title: str, model: type[Model], example: str) -> dict[Path, bytes]:
@@ -104,7 +107,7 @@ def _row(name: str, node: Schema, root: Schema, *, required: bool) -> tuple[str,
 
 def _type(node: Schema, root: Schema) -> str:
     if "$ref" in node:
-        return "object"
+        return "any value" if node["$ref"] == _ANY else "object"
     if "anyOf" in node:
         return " or ".join(dict.fromkeys(_type(choice, root) for choice in node["anyOf"]))
     if "const" in node:

@@ -9,6 +9,7 @@ from deputize.config.deny_list import DenyList
 from deputize.config.model import Model
 from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.schema import ServiceConfig
+from deputize.config.test_schema import PolicyTest
 from scripts.reference.audit_schema import audit_schema
 from scripts.reference.json_types import Schema
 
@@ -21,6 +22,7 @@ def generate(_root: Path) -> dict[Path, bytes]:
     documents = {
         "service-config": model_schema(ServiceConfig),
         "delegation-policy": model_schema(DelegationPolicy),
+        "policy-test": model_schema(PolicyTest),
         "deny-list": model_schema(DenyList),
         "audit-event": audit_schema(),
     }

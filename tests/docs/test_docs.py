@@ -21,6 +21,7 @@ from deputize.config.model import Model
 from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.schema import ServiceConfig, ServiceSpec
 from deputize.config.strict_yaml import Value, parse_documents
+from deputize.config.test_schema import PolicyTest
 from deputize.config.validation import validate
 from deputize.core.reasons import Reason
 from scripts.generate import build, find_stale
@@ -35,7 +36,7 @@ EXAMPLES = ROOT / "docs/examples"
 PAGES = pages()
 SPEC_KEYS = {field.alias or name for name, field in ServiceSpec.model_fields.items()}
 MODELS: dict[str, type[Model]] = {
-    model.__name__: model for model in (ServiceConfig, DelegationPolicy, DenyList)
+    model.__name__: model for model in (ServiceConfig, DelegationPolicy, PolicyTest, DenyList)
 }
 RUN_SECONDS = 60
 FIRST_SCREEN = 40
@@ -118,7 +119,9 @@ def test_example_configuration_serves(examples: Path) -> None:
         assert service.metric("deputize_rules") == 3
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "policies/orders.yaml", "deny.yaml"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "policies/orders.yaml", "policies/orders.test.yaml", "deny.yaml"]
+)
 def test_examples_fit_the_schema_they_name(name: str) -> None:
     file = EXAMPLES / name
     first = file.read_text().partition("\n")[0]
