@@ -27,19 +27,13 @@ from deputize.core.rules import Rule, RuleEffect
 _NOBODY = frozenset({"\0"})
 """No subject of a token: it cannot be printed."""
 _AS_IT_IS = {
-    (Source.PEER, "trustDomain"),
-    (Source.PEER, "namespace"),
-    (Source.PEER, "serviceAccount"),
-    (Source.PRINCIPAL, "issuer"),
-    (Source.PRINCIPAL, "subject"),
+    *((Source.PEER, name) for name in ("trustDomain", "namespace", "serviceAccount")),
+    *((Source.PRINCIPAL, name) for name in ("issuer", "subject")),
 }
 """Facts that the supposed call has itself."""
 RECORDED_FACTS = {
     (Source.PEER, "assurance"),
-    (Source.CHAIN, "actors"),
-    (Source.CHAIN, "depth"),
-    (Source.CHAIN, "origin"),
-    (Source.CHAIN, "style"),
+    *((Source.CHAIN, name) for name in ("actors", "depth", "origin", "style")),
     (Source.PRINCIPAL, "kind"),
     (Source.TOKEN, "binding"),
     (Source.TOKEN, "remainingSeconds"),

@@ -107,12 +107,12 @@ def test_what_was_seen_is_allowed_and_its_neighbours_are_not(
     assert reason(replace(post, path="/v1/orders/7")) == Reason.POLICY_NO_MATCH
     assert reason(replace(post, scopes=frozenset())) == Reason.POLICY_INSUFFICIENT_SCOPE
     tool = calls[4]
-    for call in (
+    for unseen in (
         AgentCall(Protocol.MCP, "tools/call", "delete"),
         AgentCall(Protocol.MCP, "tools/list"),
         AgentCall(Protocol.MCP, "prompts/get", "search"),
     ):
-        assert reason(replace(tool, call=call)) == Reason.POLICY_NO_MATCH
+        assert reason(replace(tool, call=unseen)) == Reason.POLICY_NO_MATCH
 
 
 def test_scopes_are_those_that_every_grant_had(recorder: Recorder, tmp_path: Path) -> None:
