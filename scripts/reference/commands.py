@@ -16,8 +16,8 @@ from scripts.reference.markdown import code, page
 _SOURCE = "the commands in `src/deputize/cli/`"
 _WIDTH = 96
 _INTRODUCTION = """\
-Commands end with 0 when all is well, 1 when `explain` shows a refusal, and 2 when what they were
-given is wrong."""
+Commands end with 0 when all is well, 1 when the answer is no (`explain` shows a refusal, a case of
+`test` fails), and 2 when what they were given is wrong."""
 
 
 def generate(_root: Path) -> dict[Path, bytes]:
