@@ -110,7 +110,7 @@ class CallAtoms:
 
     def read_grpc(self, path: tuple[str, ...]) -> Mask:
         """The one call that gRPC has at this path; nothing where it has none."""
-        call = _try_grpc(path)
+        call = _try_grpc(path) if self._grpc else None
         return 0 if call is None else 1 << self._grpc[self._signature(call.method)]
 
     def read_a2a(self, binding: Binding | None, method: str, path: tuple[str, ...]) -> Mask:

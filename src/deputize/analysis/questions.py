@@ -13,8 +13,9 @@ from typing import NamedTuple
 from deputize.analysis.allowed import Allowed, Reading, find_allowed, is_observed
 from deputize.analysis.boxes import Box, Mask, intersect_all, merge, subtract_all
 from deputize.analysis.policy_set import Asked, PolicySet
+from deputize.analysis.routes import ReadRoutes, impossible
 from deputize.analysis.rule_boxes import principal_boxes
-from deputize.analysis.space import AGENT, CALL, HOST, METHOD, PATH, Space
+from deputize.analysis.space import AGENT, HOST, METHOD, PATH, Space
 from deputize.analysis.telling import Description, describe
 from deputize.analysis.variables import NO, YES, Kind
 from deputize.analysis.witness import Witness, pick
@@ -65,7 +66,7 @@ def ask(policies: PolicySet, asked: Asked, claims: Claims | None = None) -> Answ
     for name, value in claims or ():
         space.variables.claim(name, value)
     allowed = find_allowed(space, policies, Reading.ENFORCED)
-    query = _query(space, asked, claims)
+    query = _query(space, policies, asked, claims)
     forbidden = _boxes(allowed.forbids)
     rows: list[Row] = []
     for rule, boxes in allowed.allows:
@@ -113,17 +114,15 @@ def _gains(space: Space, before: Allowed, after: Allowed, reading: Reading) -> l
 
 
 def _rows(space: Space, rule: Rule, boxes: list[Box], reading: Reading) -> list[Row]:
-    return [
-        Row(
-            rule,
-            reading,
-            box,
-            describe(space, box),
-            pick(space, box),
-            not space.variables.are_opaque(box.sparse),
-        )
-        for box in merge(boxes, space.variables.full, space.work)
-    ]
+    rows: list[Row] = []
+    never = impossible(space)
+    for box in merge(boxes, space.variables.full, space.work):
+        possible = _without(space, [box], never)
+        if possible:
+            is_certain = not space.variables.are_opaque(box.sparse)
+            witness = pick(space, possible[0])
+            rows.append(Row(rule, reading, box, describe(space, box), witness, is_certain))
+    return rows
 
 
 def _without(space: Space, boxes: list[Box], others: list[Box]) -> list[Box]:
@@ -134,7 +133,7 @@ def _boxes(parts: Iterable[tuple[Rule, list[Box]]]) -> list[Box]:
     return [box for _, boxes in parts for box in boxes]
 
 
-def _query(space: Space, asked: Asked, claims: Claims | None) -> list[Box]:
+def _query(space: Space, policies: PolicySet, asked: Asked, claims: Claims | None) -> list[Box]:
     masks: dict[int, Mask] = {}
     if asked.agents:
         masks[AGENT] = space.agent_mask(asked.agents)
@@ -144,10 +143,6 @@ def _query(space: Space, asked: Asked, claims: Claims | None) -> list[Box]:
         masks[METHOD] = space.methods.mask(asked.methods)
     if asked.paths:
         masks[PATH] = space.path_mask(asked.paths)
-    if asked.calls:
-        masks[CALL] = 0
-        for pattern in asked.calls:
-            masks[CALL] |= space.call_atoms.mask(pattern)
     given = None
     if claims is not None:
         given = {
@@ -156,6 +151,10 @@ def _query(space: Space, asked: Asked, claims: Claims | None) -> list[Box]:
             if variable.kind is Kind.CLAIM
         }
     query = [space.box(masks, given)]
-    if not asked.principals:
-        return query
-    return intersect_all(query, principal_boxes(space, asked.principals), space.work)
+    if asked.calls:
+        routes = ReadRoutes(space, policies.routes)
+        read = [box for pattern in asked.calls for box in routes.reading(pattern)]
+        query = intersect_all(query, read, space.work)
+    if asked.principals:
+        query = intersect_all(query, principal_boxes(space, asked.principals), space.work)
+    return query

@@ -1,8 +1,9 @@
-"""Where the calls of each protocol are read, and what cannot be read there.
+"""Where requests are read as which calls, and what cannot be read there.
 
 Rules of this file:
 - As `core/request_calls.py` has it: on a route that speaks a protocol, a request is a call of it
   or refused; what the protocol has no call for is none.
+- Where the path alone says what the call is, the body does not matter.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from deputize.analysis.boxes import Box, Mask
 from deputize.analysis.dimension import bits
 from deputize.analysis.policy_set import RouteLike
 from deputize.analysis.space import CALL, HOST, METHOD, PATH, Space
+from deputize.core.call_patterns import CallPattern
 from deputize.core.model import Binding, Protocol, Resource
 
 _BY_PATH = frozenset({Binding.REST, Binding.GRPC})
@@ -24,53 +26,83 @@ class ReadRoutes:
     def __init__(self, space: Space, routes: Iterable[RouteLike]) -> None:
         self._space = space
         self._post = space.methods.mask(["POST"])
-        self._reading: dict[Protocol, list[Box]] = {}
+        self._by_body: dict[Protocol, list[dict[int, Mask]]] = {}
+        self._by_path: list[tuple[Mask, dict[int, Mask]]] = []
         self.unreadable: list[Box] = []
         """What is refused because it is no call of the protocol."""
         for (resource, hosts), paths in _grouped(space, routes).items():
-            if resource.protocol is not None:
-                self._add(resource.protocol, resource, hosts, paths)
+            if resource.protocol is Protocol.A2A and resource.binding in _BY_PATH:
+                self._add_by_path(resource, hosts, paths)
+            elif resource.protocol is Protocol.GRPC:
+                self._add_grpc(hosts, paths)
+            elif resource.protocol is not None:
+                self._add_by_body(resource.protocol, hosts, paths)
 
-    def reading(self, protocol: Protocol) -> list[Box]:
-        """Where requests are read as calls of the protocol."""
-        return self._reading.get(protocol, [])
-
-    def _add(self, protocol: Protocol, resource: Resource, hosts: Mask, paths: Mask) -> None:
+    def reading(self, pattern: CallPattern) -> list[Box]:
+        """Where a request is read as a call that the pattern covers."""
         space = self._space
-        is_by_path = protocol is Protocol.GRPC or resource.binding in _BY_PATH
-        methods = space.methods.full if is_by_path else self._post
-        masks = {HOST: hosts, METHOD: methods, PATH: paths}
-        self._reading.setdefault(protocol, []).append(space.box(masks))
-        if not is_by_path:
-            others = space.calls.full & ~space.call_atoms.of_protocol[protocol]
-            self._refuse({**masks, CALL: others})
-            return
-        for method in bits(space.methods.full):
-            found: dict[Mask, Mask] = {}
-            for path in bits(paths):
-                call = self._call_at(protocol, resource, method, path)
-                found[call] = found.get(call, 0) | 1 << path
-            for call, covered in found.items():
-                self._refuse(
-                    {
-                        HOST: hosts,
-                        METHOD: 1 << method,
-                        PATH: covered,
-                        CALL: space.calls.full & ~call,
-                    }
-                )
+        calls = space.call_atoms.mask(pattern)
+        boxes = [
+            space.box({**masks, CALL: calls}) for masks in self._by_body.get(pattern.protocol, ())
+        ]
+        if pattern.protocol is Protocol.A2A:
+            boxes += (space.box(masks) for call, masks in self._by_path if call & calls)
+        return boxes
 
-    def _call_at(self, protocol: Protocol, resource: Resource, method: int, path: int) -> Mask:
+    def _add_by_body(self, protocol: Protocol, hosts: Mask, paths: Mask) -> None:
+        masks = {HOST: hosts, METHOD: self._post, PATH: paths}
+        self._by_body.setdefault(protocol, []).append(masks)
+        self._refuse(masks, ~self._space.call_atoms.of_protocol[protocol])
+
+    def _add_grpc(self, hosts: Mask, paths: Mask) -> None:
         space = self._space
-        segments, name = space.paths.examples[path], space.methods.examples[method]
-        if protocol is Protocol.GRPC:
-            return space.call_atoms.read_grpc(segments) if name == "POST" else 0
-        below = segments[resource.base :] if resource.binding is Binding.REST else segments
-        return space.call_atoms.read_a2a(resource.binding, name, below)
+        masks = {HOST: hosts, METHOD: self._post, PATH: paths}
+        self._by_body.setdefault(Protocol.GRPC, []).append(masks)
+        self._refuse({**masks, METHOD: space.methods.full & ~self._post}, space.calls.full)
+        for call, covered in _by_call(
+            (space.call_atoms.read_grpc(space.paths.examples[path]), path) for path in bits(paths)
+        ):
+            self._refuse({**masks, PATH: covered}, ~call)
 
-    def _refuse(self, masks: dict[int, Mask]) -> None:
-        if all(masks.values()):
-            self.unreadable.append(self._space.box(masks))
+    def _add_by_path(self, resource: Resource, hosts: Mask, paths: Mask) -> None:
+        space = self._space
+        base = resource.base if resource.binding is Binding.REST else 0
+        for at, method in enumerate(space.methods.examples):
+            for call, covered in _by_call(
+                (self._read_a2a(resource, method, space.paths.examples[path][base:]), path)
+                for path in bits(paths)
+            ):
+                masks = {HOST: hosts, METHOD: 1 << at, PATH: covered}
+                if call:
+                    self._by_path.append((call, masks))
+                else:
+                    self._refuse(masks, space.calls.full)
+
+    def _read_a2a(self, resource: Resource, method: str, path: tuple[str, ...]) -> Mask:
+        return self._space.call_atoms.read_a2a(resource.binding, method, path)
+
+    def _refuse(self, masks: dict[int, Mask], calls: Mask) -> None:
+        calls &= self._space.calls.full
+        if calls and all(masks.values()):
+            self.unreadable.append(self._space.box({**masks, CALL: calls}))
+
+
+def impossible(space: Space) -> list[Box]:
+    """What no request can be: a call of gRPC that is not the one its path names."""
+    found = ((space.call_atoms.read_grpc(path), at) for at, path in enumerate(space.paths.examples))
+    return [
+        space.box({PATH: space.paths.full & ~covered, CALL: call})
+        for call, covered in _by_call(found)
+        if call and space.paths.full & ~covered
+    ]
+
+
+def _by_call(found: Iterable[tuple[Mask, int]]) -> Iterable[tuple[Mask, Mask]]:
+    """The paths of each call."""
+    paths: dict[Mask, Mask] = {}
+    for call, path in found:
+        paths[call] = paths.get(call, 0) | 1 << path
+    return paths.items()
 
 
 def _grouped(space: Space, routes: Iterable[RouteLike]) -> dict[tuple[Resource, Mask], Mask]:

@@ -16,7 +16,6 @@ from deputize.analysis.policy_set import PolicySet
 from deputize.analysis.routes import ReadRoutes
 from deputize.analysis.space import (
     AGENT,
-    CALL,
     DEPTH,
     HOST,
     METHOD,
@@ -99,9 +98,7 @@ class RuleBoxes:
         boxes = self._narrow([space.box(masks)], principal_boxes(space, rule.principals))
         if rule.call is None:
             return boxes
-        called = space.box({CALL: space.call_atoms.mask(rule.call)})
-        boxes = self._narrow(boxes, [called])
-        return self._narrow(boxes, self._routes.reading(rule.call.protocol))
+        return self._narrow(boxes, self._routes.reading(rule.call))
 
     def _readable(self, boxes: list[Box]) -> list[Box]:
         space = self._space

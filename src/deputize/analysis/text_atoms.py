@@ -63,15 +63,13 @@ def find_texts(
 
 
 def text_masks(patterns: Iterable[str], examples: Iterable[str]) -> Mapping[str, Mask]:
-    """The examples that each pattern matches."""
-    listed = list(examples)
-    at = {text: number for number, text in enumerate(listed)}
-    masks: dict[str, Mask] = {}
-    for pattern in set(patterns):
+    """The examples that each pattern matches; one text may stand at several places."""
+    places: dict[str, Mask] = {}
+    for number, text in enumerate(examples):
+        places[text] = places.get(text, 0) | 1 << number
+    masks = {pattern: places.get(pattern, 0) for pattern in patterns}
+    for pattern in masks:
         if pattern.endswith(ANY):
-            masks[pattern] = sum(
-                1 << number for number, text in enumerate(listed) if text_matches(pattern, text)
-            )
-        else:
-            masks[pattern] = 1 << at[pattern] if pattern in at else 0
+            for text, mask in places.items():
+                masks[pattern] |= mask if text_matches(pattern, text) else 0
     return masks

@@ -1,0 +1,289 @@
+"""Every request over a small alphabet, and what the real evaluation says of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import NamedTuple, cast
+from unittest.mock import patch
+
+from deputize.analysis.allowed import Reading
+from deputize.analysis.policy_set import PolicySet
+from deputize.analysis.space import Space
+from deputize.analysis.witness import Witness
+from deputize.core import policy, policy_demands
+from deputize.core.approval import ApprovalNeed
+from deputize.core.case import Case
+from deputize.core.model import (
+    Action,
+    Actor,
+    Approved,
+    Binding,
+    Call,
+    Delegation,
+    DelegationStyle,
+    Json,
+    Kind,
+    Peer,
+    Principal,
+    Protocol,
+    Resource,
+    Scope,
+    Spend,
+    UseOnce,
+    VerifiedToken,
+)
+from deputize.core.reasons import Reason
+from deputize.core.request_calls import find_resource
+from deputize.core.rules import Policies, Rule
+from deputize.core.spiffe import parse_spiffe_id
+from deputize.core.verdict import Denial, Denied
+from tests.harness.world import NOW, make_policies, make_request
+
+ISSUERS = ("https://one.example", "https://two.example")
+NO, YES, ERROR = 1, 2, 4
+FRESH, USED = 2, 4
+_HEADERS = {NO: "0", YES: "1", ERROR: "0,1"}
+_STATES = ("x-a", "x-b", "unused", "approval")
+
+
+class Point(NamedTuple):
+    """One request. `states` are those of all that the analysis does not look into, by name."""
+
+    agent: str
+    issuer: str
+    subject: str
+    claims: frozenset[tuple[str, str]]
+    scopes: frozenset[str]
+    acr: str
+    login_age: int | None
+    depth: int
+    method: str
+    host: str
+    segments: tuple[str, ...]
+    upgrade: str
+    call: Call | None
+    states: Mapping[str, int]
+
+
+def make_call(method: str, name: str = "", protocol: Protocol = Protocol.MCP) -> Call:
+    """A call whose arguments do not matter."""
+    return Call(protocol, method, name, {}, 1)
+
+
+_WIDE: Mapping[str, tuple[object, ...]] = {
+    "agents": ("td/x", "td/y", "td/z", "td/x/y", "td/z/z", "td2/x"),
+    "people": tuple(itertools.product(ISSUERS, ("alice", "bob", "carol"))),
+    "claims": tuple(
+        frozenset(chosen)
+        for size in range(4)
+        for chosen in itertools.combinations(
+            (("groups", "sales"), ("groups", "staff"), ("level", "1")), size
+        )
+    ),
+    "scopes": tuple(map(frozenset, (("read",), (), ("write",), ("read", "write")))),
+    "logins": (("", None), ("gold", 50), ("silver", None), ("gold", 500), ("", 50)),
+    "depths": (1, 2, 3, 4),
+    "methods": ("POST", "GET", "PUT"),
+    "hosts": ("a.t", "b.t", "c.t", "a.b.t", "elsewhere"),
+    "paths": tuple(
+        path
+        for size in (1, 2, 3)
+        for path in itertools.product(("a", "b", "c", ""), repeat=size)
+        if "" not in path[:-1] and "c" not in path[:-1]
+    ),
+    "upgrades": ("", "websocket"),
+    "calls": (
+        None,
+        make_call("tools/call", "get"),
+        make_call("tools/call", "get_a"),
+        make_call("tools/call", "put"),
+        make_call("tools/list"),
+        make_call("a/b", protocol=Protocol.GRPC),
+        make_call("a/c", protocol=Protocol.GRPC),
+        make_call("b/b", protocol=Protocol.GRPC),
+        make_call("GetTask", "task", protocol=Protocol.A2A),
+        make_call("SendMessage", protocol=Protocol.A2A),
+    ),
+    "x-a": (NO, YES, ERROR),
+    "x-b": (NO, YES, ERROR),
+    "unused": (YES, NO),
+    "approval": (NO, FRESH, USED),
+}
+_NARROW: Mapping[str, int] = {"people": 2, "paths": 2}
+
+
+def every_request(wide: Iterable[str], budgets: Iterable[str]) -> Iterator[Point]:
+    """All requests that differ in these dimensions, and hardly in others."""
+    chosen = {
+        name: values if name in wide else values[: _NARROW.get(name, 1)]
+        for name, values in _WIDE.items()
+    }
+    chosen |= dict.fromkeys(budgets, (YES, NO))
+    for values in itertools.product(*chosen.values()):
+        at = dict(zip(chosen, values, strict=True))
+        if _is_impossible(at["calls"], at["paths"]):
+            continue
+        issuer, subject = cast("tuple[str, str]", at["people"])
+        acr, age = cast("tuple[str, int | None]", at["logins"])
+        yield Point(
+            f"spiffe://{at['agents']}",
+            issuer,
+            subject,
+            cast("frozenset[tuple[str, str]]", at["claims"]),
+            cast("frozenset[str]", at["scopes"]),
+            acr,
+            age,
+            cast("int", at["depths"]),
+            cast("str", at["methods"]),
+            cast("str", at["hosts"]),
+            cast("tuple[str, ...]", at["paths"]),
+            cast("str", at["upgrades"]),
+            cast("Call | None", at["calls"]),
+            {name: cast("int", at[name]) for name in (*_STATES, *budgets)},
+        )
+
+
+def from_witness(space: Space, witness: Witness) -> Point:
+    """The request of an answer; what it leaves open is not used up, and there is no approval."""
+    states = {"x-a": NO, "x-b": NO, "unused": YES, "approval": NO}
+    for hinge in witness.hinges:
+        text = space.variables.listed[hinge.number].text
+        for name in (*states, "not used before", "approve.example"):
+            if name in text:
+                key = {"not used before": "unused", "approve.example": "approval"}.get(name, name)
+                states[key] = hinge.value
+        if "the budget of " in text:
+            states[text.removeprefix("the budget of ").partition(" in")[0] + " in"] = hinge.value
+    return Point(
+        witness.agent,
+        witness.issuer,
+        witness.subject,
+        frozenset((name, value) for name, values in witness.claims.items() for value in values),
+        frozenset(witness.scopes),
+        witness.acr,
+        witness.login_age,
+        witness.depth,
+        witness.method,
+        witness.host,
+        witness.segments,
+        witness.upgrade,
+        witness.call,
+        states,
+    )
+
+
+def budget_names(*sets: PolicySet) -> list[str]:
+    """A name for each budget, which is part of how the analysis tells it."""
+    return sorted(
+        {
+            f"{rule.ref}: {rule.budget.limit} in"
+            for each in sets
+            for rule in each.rules
+            if rule.budget is not None
+        }
+    )
+
+
+def in_use(policies: PolicySet, reading: Reading) -> Policies:
+    """The policies as the service has them, or as if none were observed."""
+    rules = policies.rules
+    if reading is Reading.ENFORCED:
+        rules = tuple(replace(rule, is_observed=False) for rule in rules)
+    routes = [(each.host, each.path.text, each.resource) for each in policies.routes]
+    return make_policies(rules, resources=routes, limits=policies.limits)
+
+
+def is_allowed(policies: Policies, point: Point) -> bool:
+    """What the real evaluation says, and what is used up."""
+    action = Action(point.method, point.host, point.segments, point.upgrade)
+    try:
+        calls = _read(point, find_resource(action, policies.resources))
+    except ValueError:
+        return False
+    headers = {name: _HEADERS[point.states.get(name, NO)] for name in ("x-a", "x-b")}
+    headers["x-approval"] = str(point.states.get("approval", NO))
+    try:
+        ruling = policy.evaluate(
+            make_request(headers=headers),
+            cast("Peer", None),
+            cast("VerifiedToken", None),
+            _delegation(point),
+            action._replace(calls=calls),
+            policies,
+            {},
+            NOW,
+        )
+    except Denied:
+        return False
+    if ruling.grant.use_once and point.states.get("unused", YES) == NO:
+        return False
+    return all(
+        not owed.is_enforced or _left(point, owed) == YES
+        if isinstance(owed, Spend)
+        else not (isinstance(owed, UseOnce) and owed.key == str(USED))
+        for owed in ruling.grant.owed
+    )
+
+
+@contextmanager
+def supposed_approvals() -> Iterator[None]:
+    """Approvals as a header says, without a signature."""
+
+    def check(_rule: Rule, _need: ApprovalNeed, case: Case, *_rest: object) -> Approved | Denial:
+        state = case.request.headers["x-approval"]
+        if state == str(NO):
+            return Denial(reason=Reason.POLICY_APPROVAL_REQUIRED, detail="")
+        return Approved("https://approve.example", "carol", state, UseOnce(state, NOW))
+
+    with patch.object(policy_demands, "_check_approval", check):
+        yield
+
+
+def _is_impossible(call: object, path: object) -> bool:
+    """A call of gRPC is the one its path names."""
+    if not isinstance(call, Call) or call.protocol is not Protocol.GRPC:
+        return False
+    return call.method != "/".join(cast("tuple[str, ...]", path))
+
+
+def _left(point: Point, spend: Spend) -> int:
+    return point.states.get(f"{spend.rule}: {spend.limit} in", YES)
+
+
+def _read(point: Point, resource: Resource | None) -> tuple[Call, ...]:
+    """As `core/request_calls.py` reads it; ValueError for what is no call of the protocol."""
+    if resource is None or resource.protocol is None:
+        return ()
+    is_grpc, call = resource.protocol is Protocol.GRPC, point.call
+    is_by_path = is_grpc or resource.binding in {Binding.REST, Binding.GRPC}
+    if not is_by_path and point.method != "POST":
+        return ()
+    if call is None or call.protocol is not resource.protocol:
+        raise ValueError
+    if is_grpc and (point.method != "POST" or call.method != "/".join(point.segments)):
+        raise ValueError
+    return (call,)
+
+
+def _delegation(point: Point) -> Delegation:
+    claims: dict[str, Json] = {}
+    for name, value in sorted(point.claims):
+        listed = claims.setdefault(name, [])
+        cast("list[Json]", listed).append(value)
+    if point.acr:
+        claims["acr"] = point.acr
+    if point.login_age is not None:
+        claims["auth_time"] = NOW - point.login_age
+    agent = parse_spiffe_id(point.agent)
+    chain = [Actor(agent.text, "", Kind.AGENT)]
+    chain += [Actor(f"earlier-{hop}", "", Kind.UNKNOWN) for hop in range(1, point.depth)]
+    return Delegation(
+        Principal(point.issuer, point.subject, Kind.USER, claims),
+        agent,
+        tuple(chain),
+        frozenset(map(Scope, point.scopes)),
+        DelegationStyle.DELEGATED,
+    )
