@@ -13,6 +13,7 @@ import typer
 from deputize.cli.explain import explain
 from deputize.cli.inputs import load_config, refuse_input
 from deputize.cli.offline import deny_list_files, read_deny_lists
+from deputize.cli.policy_commands import policy_commands
 from deputize.cli.policy_test import run_tests
 from deputize.cli.strict import find_lints
 from deputize.cli.token_inspect import token_commands
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(explain)
 app.command("test")(run_tests)
+app.add_typer(policy_commands, name="policy")
 app.add_typer(token_commands, name="token")
 
 ConfigOption = Annotated[

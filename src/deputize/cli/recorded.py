@@ -55,11 +55,12 @@ class RecordedScopes(_Part):
 
 
 class RecordedHttp(_Part):
-    """The request."""
+    """The request; without a recorded upgrade of the connection there was none."""
 
     method: str
     host: str
     path: str
+    upgrade: str = ""
 
 
 class RecordedCall(_Part):

@@ -83,6 +83,7 @@ def suppose(event: Recorded, asked: Asked) -> SupposedCall:
         method=event.http.method,
         host=event.http.host,
         path=event.http.path,
+        upgrade=event.http.upgrade,
         at=event.time.timestamp() if asked.time else DEFAULT_AT,
     )
 

@@ -45,6 +45,7 @@ class Use(NamedTuple):
     host: str
     route: Route
     method: str
+    upgrade: str
     call_method: str
     granted: frozenset[str] | None
 
@@ -156,9 +157,8 @@ def _see(
             case Protocol.A2A:
                 route = _a2a_route(event, call, template)
     issuer = event.principal.issuer if event.principal is not None else ""
-    return _Seen(
-        event, Use(event.agent or "", issuer, host, route, method, call_method, marker), entry
-    )
+    where = (event.agent or "", issuer, host, route, method, event.http.upgrade)
+    return _Seen(event, Use(*where, call_method, marker), entry)
 
 
 def _a2a_route(event: Recorded, call: RecordedCall, template: str) -> Route:
@@ -216,8 +216,8 @@ def _merge(rules: Iterable[Suggested]) -> list[Suggested]:
         if rule.use.route.protocol is not None:
             merged[rule.use] = rule
             continue
-        agent, issuer, host, route, _method, _call_method, granted = rule.use
-        where = (agent, issuer, host, route, granted, frozenset(rule.entries))
+        agent, issuer, host, route, _method, upgrade, _call_method, granted = rule.use
+        where = (agent, issuer, host, route, upgrade, granted, frozenset(rule.entries))
         key = (*where, rule.scopes, frozenset(rule.subjects), rule.depth)
         twin = merged.setdefault(key, rule)
         if twin is rule:

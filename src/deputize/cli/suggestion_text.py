@@ -106,6 +106,7 @@ def _rule(rule: Suggested, name: str) -> list[str]:
         f"      methods: {_flow(sorted(rule.methods))}",
         *(_paths(use.route) if use.route.protocol is not None else _block("paths", entries, 6)),
         *_calls(rule),
+        *([f"      upgrades: [{quote(use.upgrade)}]"] if use.upgrade else []),
         f"      scopes: {_flow(sorted(filter(_SCOPE.fullmatch, rule.scopes or ())))}",
         "      chain:",
         f"        maxDepth: {min(rule.depth, _MAX_DEPTH)}",

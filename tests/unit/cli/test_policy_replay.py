@@ -430,3 +430,13 @@ def test_ten_thousand_different_events_take_far_less_than_a_minute(bench: Bench)
     result = run_policy("replay", audit, "--policy", bench.new, "--json")
     assert json.loads(result.stdout)["totals"]["unchanged"] == 10_000
     assert time.monotonic() - started < 30
+
+
+def test_an_upgrade_that_was_recorded_is_asked_again(bench: Bench) -> None:
+    event: Any = bench.recorder.ask()
+    event["http"]["upgrade"] = "websocket"
+    assert event["effect"] == "allow"
+    bench.use(bench.new, {})
+    assert bench.changes() == ["allow -> deny"]
+    bench.use(bench.new, {"upgrades": ["websocket"]})
+    assert bench.changes() == []

@@ -248,3 +248,11 @@ def test_hostile_texts_stay_texts(recorder: Recorder, tmp_path: Path) -> None:
     assert "\x1b" not in result.output
     (rule,) = rules_of(result)
     assert rule["onBehalfOf"][0]["subjects"] == [subject]
+
+
+def test_an_upgrade_that_was_recorded_is_allowed(recorder: Recorder, tmp_path: Path) -> None:
+    event: Any = recorder.ask()
+    event["http"]["upgrade"] = "websocket"
+    result = suggest(tmp_path, [event])
+    assert result.exit_code == 0
+    assert [rule["upgrades"] for rule in rules_of(result)] == [["websocket"]]
