@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from deputize.core.reasons import Reason
 from tests.demo.cast import AGENTS
-from tests.demo.scene import Scene
-from tests.demo.stage import Stage
+from tests.demo.scene import TOOLS, Scene
+from tests.demo.stage import APPROVAL_HEADER, Stage
 from tests.harness.calls import Answer
 from tests.harness.upstream import Arrival
 
-_PROBLEM_MEMBERS = {"type", "title", "status", "detail", "reason", "decision_id"}
+_PROBLEM_MEMBERS = {"type", "title", "status", "detail"}
+_FACTS = {"reason", "decision_id"}
+_APPROVAL = "approval"
 _ID_HEADER = "x-deputize-decision-id"
 
 
@@ -45,8 +49,23 @@ class Outcome:
         ]
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What a refusal says of the decision; nothing where it is in the wrong form."""
+        if self.scene.call.target != TOOLS:
+            problem = self.answer.problem
+            return {name: problem[name] for name in problem.keys() - _PROBLEM_MEMBERS}
+        if self.answer.headers.get_content_type() != "application/json":
+            return {}
+        facts: dict[str, Any] = json.loads(self.answer.body).get("error", {}).get("data", {})
+        return facts
+
+    @property
     def _path(self) -> str:
         return self.scene.call.target.partition("?")[0]
+
+    @property
+    def _asks(self) -> bool:
+        return self.scene.reason == Reason.POLICY_APPROVAL_REQUIRED
 
     def _faults_of_allow(self) -> list[str]:
         if len(self.arrivals) != 1:
@@ -62,16 +81,22 @@ class Outcome:
             *_compare("upstream method", arrival.method, self.scene.call.method),
             *_compare("identity at the upstream", identity(arrival), sorted(told.items())),
             *_compare("token at the upstream", arrival.header("authorization"), []),
+            *_compare("approval at the upstream", arrival.header(APPROVAL_HEADER), []),
+            *_compare("length of the body", arrival.body_bytes, len(self.scene.call.body)),
         ]
 
     def _faults_of_refusal(self) -> list[str]:
-        problem, challenge = self.answer.problem, self.answer.header("www-authenticate")
+        challenge, facts = self.answer.header("www-authenticate"), self.facts
         return [
             *_compare("requests at the upstream", len(self.arrivals), 0),
-            *_compare("problem members", set(problem), _PROBLEM_MEMBERS),
-            *_compare("problem reason", problem.get("reason"), self.scene.reason.value),
-            *_compare("problem status", problem.get("status"), self.scene.status),
-            *_compare("problem decision id", problem.get("decision_id"), self.decision_id),
+            *_compare("facts told", set(facts), _FACTS | ({_APPROVAL} if self._asks else set())),
+            *_compare(
+                "status told",
+                self.answer.problem.get("status", self.scene.status),
+                self.scene.status,
+            ),
+            *_compare("reason told", facts.get("reason"), self.scene.reason.value),
+            *_compare("decision id told", facts.get("decision_id"), self.decision_id),
             *(
                 []
                 if self.scene.challenge in challenge
@@ -84,12 +109,18 @@ def play(scene: Scene, stage: Stage) -> Outcome:
     """Sends the scene's one request and waits for its audit event."""
     if scene.added_rules is not None:
         stage.set_policy(scene.added_rules)
+    call = scene.call
+    if scene.is_approved:
+        call = replace(call, headers=(*call.headers, (APPROVAL_HEADER, stage.approvals[-1])))
     seen = len(stage.upstream.arrivals)
-    answer = stage.client(scene.agent).send(stage.with_tokens(scene.call, scene.tokens))
+    answer = stage.client(scene.agent).send(stage.with_tokens(call, scene.tokens))
     arrivals = tuple(stage.upstream.arrivals[seen:])
     told = arrivals[0].header(_ID_HEADER) if arrivals else []
     decision_id = answer.header(_ID_HEADER) or "".join(told)
-    return Outcome(scene, answer, arrivals, decision_id, _event(decision_id, stage))
+    outcome = Outcome(scene, answer, arrivals, decision_id, _event(decision_id, stage))
+    if _APPROVAL in outcome.facts:
+        stage.approve(outcome.facts[_APPROVAL])
+    return outcome
 
 
 def identity(arrival: Arrival) -> list[tuple[str, str]]:

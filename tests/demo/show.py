@@ -25,7 +25,7 @@ INTRODUCTION = """\
 Agents call an orders API on behalf of alice and bob. A call needs two
 things: the agent's own certificate (mTLS), and a token by which the person
 lets this very agent act. Envoy asks deputize about every call; only what it
-permits reaches the API.
+permits reaches the API. Some calls somebody else must approve first.
 
   [bold]agent[/] ── mTLS, token ──▶ [bold]Envoy[/] ─────────────▶ [bold]orders API[/]
                                │  ▲

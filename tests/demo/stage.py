@@ -4,20 +4,22 @@ agent --- mTLS, token ---> Envoy ------> orders API
                              | may it?
                              v
                           deputize <--- keys --- issuer
+                                                 approval service
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tests.demo.cast import AGENTS, AUDIENCE, HOST, ISSUER, MAX_CHAIN_DEPTH, TRUST_DOMAIN
 from tests.demo.tokens import TokenMaker
+from tests.harness.approvals import APPROVALS_URL, ApprovalDesk
 from tests.harness.calls import Call, Client
 from tests.harness.envoy_bootstrap import ProxyOptions
 from tests.harness.envoy_proxy import EnvoyProxy
@@ -32,6 +34,8 @@ from tests.harness.spiffe_ca import SpiffeCa, Svid
 from tests.harness.upstream import Upstream, running_upstream
 
 POLICIES = Path(__file__).parent / "policies"
+APPROVAL_HEADER = "x-approval"
+_BODY_BYTES = 65536
 _RELOAD_SECONDS = 15
 
 Link = Literal["tcp", "unix"]
@@ -45,10 +49,12 @@ class Stage:
     authority: SpiffeCa
     agents: dict[str, Svid]
     issuer: Issuer
+    desk: ApprovalDesk
     upstream: Upstream
     deputize: DeputizeProcess
     proxy: EnvoyProxy
     cleanup: ExitStack
+    approvals: list[str] = field(default_factory=list)
 
     @property
     def policy_file(self) -> Path:
@@ -66,6 +72,10 @@ class Stage:
             ("Authorization", f"Bearer {make(self.issuer, now)}") for make in tokens
         )
         return replace(call, headers=(*call.headers, *credentials))
+
+    def approve(self, asked: Mapping[str, object]) -> None:
+        """Carol looks at what is asked for, and signs it."""
+        self.approvals.append(self.desk.approve(asked, now=time.time()))
 
     def open_proxy(self, name: str, options: ProxyOptions) -> EnvoyProxy:
         """Starts a further proxy; its files are in the folder `name`."""
@@ -96,7 +106,7 @@ def set_stage(folder: Path, transport: str = "grpcio", link: Link = "tcp") -> It
     """
     with ExitStack() as cleanup:
         authority = SpiffeCa(TRUST_DOMAIN, folder)
-        issuer = Issuer(ISSUER)
+        issuer, desk = Issuer(ISSUER), ApprovalDesk()
         upstream = cleanup.enter_context(running_upstream())
         jwks_url = cleanup.enter_context(running_jwks_endpoint(issuer.jwks))
         shutil.copytree(POLICIES, folder / "policies")
@@ -111,6 +121,12 @@ def set_stage(folder: Path, transport: str = "grpcio", link: Link = "tcp") -> It
             ],
             transport=transport,
         )
+        (folder / "approvals.json").write_bytes(desk.issuer.jwks())
+        approval_keys = {"file": str(folder / "approvals.json")}
+        config["spec"]["approvals"] = {
+            "header": APPROVAL_HEADER,
+            "services": [{"issuer": APPROVALS_URL, "keys": approval_keys}],
+        }
         config["spec"]["delegation"] = {"maxChainDepth": MAX_CHAIN_DEPTH}
         deputize = cleanup.enter_context(DeputizeProcess(config, folder))
         options = ProxyOptions(
@@ -118,12 +134,14 @@ def set_stage(folder: Path, transport: str = "grpcio", link: Link = "tcp") -> It
             upstream_port=upstream.port,
             server=authority.issue("envoy-server", dns=[HOST, "localhost"], addresses=[LOOPBACK]),
             client_authority=authority.certificate_file,
+            body_bytes=_BODY_BYTES,
         )
         yield Stage(
             folder=folder,
             authority=authority,
             agents={name: authority.issue(name, uris=[uri]) for name, uri in AGENTS.items()},
             issuer=issuer,
+            desk=desk,
             upstream=upstream,
             deputize=deputize,
             proxy=cleanup.enter_context(EnvoyProxy(options, folder / "envoy")),

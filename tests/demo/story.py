@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deputize.core.reasons import Reason
-from tests.demo.scene import ALICE, PLACE, READ, Act, Scene
+from tests.demo.scene import ALICE, PLACE, READ, Act, Scene, tool_call
 from tests.demo.tokens import (
     READ_SCOPE,
     WRITE_SCOPE,
@@ -222,6 +222,38 @@ STORY = (
                 400,
                 Reason.REQUEST_OVERRIDE_HEADER,
                 Call("GET", "/v1/orders/17", (("X-HTTP-Method-Override", "DELETE"),)),
+            ),
+        ),
+    ),
+    Act(
+        "Tools of an MCP server, all behind one path",
+        (
+            Scene(
+                "the tool find_order",
+                200,
+                Reason.POLICY_ALLOWED,
+                tool_call("find_order"),
+                principal="alice",
+            ),
+            Scene(
+                "the tool refund_order, not granted",
+                403,
+                Reason.POLICY_NO_MATCH,
+                tool_call("refund_order"),
+            ),
+            Scene(
+                "cancel_order needs an approval",
+                403,
+                Reason.POLICY_APPROVAL_REQUIRED,
+                tool_call("cancel_order"),
+            ),
+            Scene(
+                "that very call, approved by carol",
+                200,
+                Reason.POLICY_ALLOWED,
+                tool_call("cancel_order"),
+                principal="alice",
+                is_approved=True,
             ),
         ),
     ),

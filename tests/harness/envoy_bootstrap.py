@@ -149,7 +149,8 @@ def _authorization_filter(options: ProxyOptions) -> Yaml:
     if options.peer_metadata:
         members["metadata_context_namespaces"] = list(options.peer_metadata)
     if options.body_bytes:
-        members["with_request_body"] = {"max_request_bytes": options.body_bytes}
+        body = {"max_request_bytes": options.body_bytes, "pack_as_bytes": True}
+        members["with_request_body"] = body
     return _typed("envoy.filters.http.ext_authz", "filters.http.ext_authz.v3.ExtAuthz", **members)
 
 
