@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from deputize.analysis.boxes import Box, Mask
 from deputize.analysis.call_atoms import NAMED_METHODS, CallAtom
-from deputize.analysis.policy_set import PolicySet
+from deputize.analysis.policy_set import NOTHING, Asked, PolicySet
 from deputize.analysis.questions import Row
 from deputize.analysis.space import Space
 from deputize.analysis.variables import Kind
@@ -26,7 +26,7 @@ _POSITIONS = 3
 class Locator:
     """Finds requests in the boxes of a space of these policies."""
 
-    def __init__(self, space: Space, *sets: PolicySet) -> None:
+    def __init__(self, space: Space, *sets: PolicySet, asked: Asked = NOTHING) -> None:
         self._space = space
         rules = [rule for each in sets for rule in each.rules]
         routes = [route for each in sets for route in each.routes]
@@ -44,6 +44,12 @@ class Locator:
             self._methods |= {"POST", "GET", "DELETE"}
         self._paths = {p for rule in rules for p in rule.paths} | {r.path for r in routes}
         self._calls = {rule.call for rule in rules if rule.call is not None}
+        self._agents |= set(asked.agents)
+        self._subjects |= {(one.issuer, name) for one in asked.principals for name in one.subjects}
+        self._hosts |= set(asked.hosts)
+        self._methods |= set(asked.methods)
+        self._paths |= set(asked.paths)
+        self._calls |= set(asked.calls)
         self._known: dict[tuple[str, Hashable], Mask] = {}
         self._keys = {number: key for key, number in space.variables._ids.items()}
 

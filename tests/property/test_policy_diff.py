@@ -9,8 +9,9 @@ from deputize.analysis.policy_set import PolicySet
 from deputize.analysis.questions import Difference, Row, compare
 from deputize.analysis.variables import Kind
 from tests.harness.analysis_cover import Locator
+from tests.harness.small_decisions import in_use, is_allowed, supposed_approvals
 from tests.harness.small_policies import WORLDS, World
-from tests.harness.small_requests import from_witness, in_use, is_allowed, supposed_approvals
+from tests.harness.small_requests import from_witness
 
 PAIRS = 40
 SEEDS = range(PAIRS * len(WORLDS))

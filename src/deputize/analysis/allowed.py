@@ -58,14 +58,11 @@ def find_allowed(space: Space, policies: PolicySet, reading: Reading) -> Allowed
             continue
         granted = boxes.granted(rule)
         owed = _owed(space, rule, is_now=is_now)
-        if owed:
-            settled = intersect_all(granted, [space.box({}, owed)], space.work)
-            allows.append(Part(rule, _without(space, settled, spent)))
-            for variable in owed:
-                short = space.box({}, {variable: space.variables.full[variable] & ~owed[variable]})
-                spent += intersect_all(granted, [short], space.work)
-        else:
-            allows.append(Part(rule, granted))
+        settled = intersect_all(granted, [space.box({}, owed)], space.work)
+        allows.append(Part(rule, _without(space, settled, spent)))
+        for variable in owed:
+            short = space.box({}, {variable: space.variables.full[variable] & ~owed[variable]})
+            spent += intersect_all(granted, [short], space.work)
     if is_now:
         watched = [rule for rule in policies.rules if rule.is_observed]
         allows += (
