@@ -70,10 +70,8 @@ def explain_principal(
     of_issuer = [pattern for pattern in patterns if pattern.issuer == principal.issuer]
     if not of_issuer:
         issuers = [pattern.issuer for pattern in patterns]
-        hint = hint_spelling(principal.issuer, issuers)
-        if not hint and principal.issuer.rstrip("/") in {each.rstrip("/") for each in issuers}:
-            hint = "the / at its end counts"
-        return f"issuer {principal.issuer} is not in {show(issuers)}", hint
+        message = f"issuer {principal.issuer} is not in {show(issuers)}"
+        return message, hint_spelling(principal.issuer, issuers)
     pattern = next(
         (each for each in of_issuer if not each.subjects or principal.subject in each.subjects),
         of_issuer[0],

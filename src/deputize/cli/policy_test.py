@@ -18,7 +18,9 @@ from deputize.cli.policy_cases import Case, RulePlace, Suite, load_suites
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.test_schema import NOT_OBSERVED, Expectation
 from deputize.core.model import RuleRef
-from deputize.core.verdict import Decision, Denial, Permit
+from deputize.core.verdict import Decision, Denial, Effect, Permit
+
+_FAMILY = "policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def _compare(expect: Expectation, decision: Decision) -> tuple[str, str]:
     observed = decision.observed
     pairs = [
         ("effect", expect.effect, decision.effect.value),
-        ("reason", expect.reason, decision.reason.value),
+        ("reason", _reason(expect, decision), decision.reason.value),
         ("rule", expect.rule, "none" if decision.rule is None else str(decision.rule)),
         ("scopes", _scopes(expect.scopes), _granted(decision)),
         ("observed", expect.observed, NOT_OBSERVED if observed is None else observed.reason.value),
@@ -124,6 +126,13 @@ def _compare(expect: Expectation, decision: Decision) -> tuple[str, str]:
     expected = [_say(name, wanted) for name, wanted, _ in pairs if name in shown and wanted]
     got = [_say(name, found) for name, _, found in pairs if name in shown | {"reason"} and found]
     return ", ".join(expected), ", ".join(got)
+
+
+def _reason(expect: Expectation, decision: Decision) -> str | None:
+    """A deny whose reason is not given is one by policies, not one by accident."""
+    if expect.reason is not None or expect.effect == "allow" or decision.effect is Effect.ALLOW:
+        return expect.reason
+    return None if decision.reason.family == _FAMILY else f"{_FAMILY}.*"
 
 
 def _say(name: str, text: str) -> str:
@@ -165,7 +174,12 @@ def _describe(suite: Suite, result: Result) -> str:
     ]
     if result.missing:
         lines.append(f"  because   {result.missing}")
-    return "\n".join(lines)
+    # Names are texts of a file, and must not steer a terminal.
+    return "\n".join("".join(map(_escape, line)) for line in lines)
+
+
+def _escape(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
 
 
 def _write_junit(target: Path, results: list[tuple[Suite, list[Result]]]) -> None:

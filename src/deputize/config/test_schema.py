@@ -14,7 +14,6 @@ from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_
 
 from deputize.config.model import Model
 from deputize.config.texts import (
-    AttributeName,
     HeaderName,
     MomentText,
     ScopeText,
@@ -57,7 +56,7 @@ class CallPrincipal(Model):
     """The issuer of the token."""
     subject: Text | None = None
     """The `sub` of the token."""
-    claims: dict[AttributeName, JsonValue] | None = None
+    claims: dict[Text, JsonValue] | None = None
     """Further claims of the token, for example `groups` or `acr`. They replace those of
     `defaults` one by one."""
     kind: Literal["user", "agent", "service"] | None = None
@@ -137,7 +136,9 @@ class Expectation(Model):
     effect: Literal["allow", "deny"]
     """The answer."""
     reason: ReasonText | None = None
-    """The reason code, see [reasons](reasons.md)."""
+    """The reason code, see [reasons](reasons.md). A deny without it is one by policies
+    (`policy.*`): a call that is malformed, or has a chain that is too deep, passes no case by
+    accident."""
     rule: Text | None = None
     """The rule that decides, as `<policy>/<rule>`."""
     scopes: Annotated[list[ScopeText], UniqueTexts] | None = None

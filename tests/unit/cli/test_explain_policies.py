@@ -81,6 +81,31 @@ def test_a_call_of_a_protocol_is_read_from_the_body(shop: Shop) -> None:
     assert "nearest rule shop/search: needs scope tools" in told.stdout
 
 
+def test_the_body_may_be_a_file_and_its_length_is_the_callers(shop: Shop) -> None:
+    file = shop.folder / "body.json"
+    file.write_text(tool_call("search"))
+    flags = ["--method", "POST", "--body", str(file)]
+    assert shop.ask(TOOLS, *flags, scope="tools")["effect"] == "allow"
+    cut = [*flags, "--header", "content-length: 1000"]
+    assert shop.ask(TOOLS, *cut, scope="tools")["reason"] == Reason.REQUEST_BODY_TRUNCATED
+
+
+def test_what_must_be_done_is_told(shop: Shop) -> None:
+    asking = changed(
+        WITH_APPROVALS,
+        "  policies:",
+        "      introspection: {url: 'https://issuer.example/i', clientId: x, clientSecretFile: s}\n"
+        "  policies:",
+    )
+    policy = changed(
+        RULES, "      upgrades: [websocket]", "      obligations: {useTokenOnce: true}"
+    )
+    policy = policy.replace('when: [{time: {days: [mon], begins: "09:00", ends: "17:00"}}]', "")
+    told = Shop(shop.folder, asking, policy).explain("https://office.example/", as_json=False)
+    assert f"provided that: ask {ISSUER_URL}" in told.stdout
+    assert "provided that: the token must not have been used before" in told.stdout
+
+
 def test_a_body_that_cannot_be_read_refuses_after_the_mandate(shop: Shop) -> None:
     answer = shop.ask(TOOLS, "--method", "POST", scope="tools", body="{")
     assert (answer["reason"], answer["nearest"]) == (Reason.REQUEST_BODY_UNREADABLE, None)

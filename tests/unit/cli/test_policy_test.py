@@ -64,7 +64,10 @@ GOOD: list[dict[str, Any]] = [
     case(expect={"effect": "deny"}, host="other.example"),
     case(expect={"effect": "deny"}, path="/v1/orders"),
     case(expect={"effect": "deny"}, method="PUT"),
-    case(expect={"effect": "deny"}, headers={"x-rewrite-url": "/"}),
+    case(
+        expect={"effect": "deny", "reason": "request.override_header"},
+        headers={"x-rewrite-url": "/"},
+    ),
     case(expect={"effect": "deny"}, onBehalfOf={"claims": {"groups": ["x"]}}),
     case(expect={"effect": "deny"}, onBehalfOf={"issuer": "https://other.example"}),
     case(expect={"effect": "deny"}, scopes=[]),
@@ -152,6 +155,12 @@ def test_a_case_that_passes(folder: Path, good: dict[str, Any]) -> None:
             "allow",
             f"deny, {Reason.REQUEST_AMBIGUOUS_PATH}",
             "a dot segment",
+        ),
+        (
+            case(expect={"effect": "deny"}, agent="research"),
+            "deny, policy.*",
+            "deny, peer.malformed",
+            "",
         ),
         (
             case(expect={**ALLOW, "observed": "policy.forbidden"}),
@@ -366,6 +375,17 @@ def test_paths_below_this_folder_are_shown_as_one_writes_them(
     write_cases(folder, case())
     monkeypatch.chdir(folder)
     assert "not exercised: shop/list (shop.yaml:" in run("--coverage").stdout
+
+
+def test_names_do_not_steer_a_terminal(folder: Path) -> None:
+    write_cases(folder, case("\x1b[2J", scopes=[]))
+    assert "\\x1b[2J" in run(folder).stdout
+    assert "\x1b" not in run(folder).stdout
+
+
+def test_claims_may_have_any_name(folder: Path) -> None:
+    write_cases(folder, case(onBehalfOf={"claims": {"https://acme.example/roles": ["a"]}}))
+    assert run(folder).exit_code == 0
 
 
 def test_junit(folder: Path, tmp_path: Path) -> None:
