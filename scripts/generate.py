@@ -17,6 +17,7 @@ from scripts.reference import (
     audit_event,
     commands,
     config_keys,
+    example_audit,
     example_token,
     issuer_profiles,
     lints,
@@ -36,6 +37,7 @@ GENERATORS: tuple[Callable[[Path], Files], ...] = (
     stubs.generate,  # from protos/
     schemas.generate,  # from config/schema.py, issuer_schema.py, deny_list.py, core/audit_event.py
     example_token.generate,  # from itself
+    example_audit.generate,  # from core/ and docs/examples/
     issuer_profiles.generate,  # from src/deputize/profiles
     config_keys.generate,  # from the same models of config/ and docs/examples/
     reasons.generate,  # from core/reasons.py and adapters/presentation.py

@@ -22,7 +22,7 @@ _SEED = b"an example of deputize, not a secret"
 
 def generate(_root: Path) -> dict[Path, bytes]:
     """The key set of the example issuer, and the token alice gave the research agent."""
-    issuer = Issuer("https://idp.example.org", key_id="example-1", private_key=_private_key())
+    issuer = make_issuer()
     token = issuer.issue(
         subject="alice",
         agent="spiffe://prod.example.org/ns/agents/sa/research",
@@ -35,6 +35,11 @@ def generate(_root: Path) -> dict[Path, bytes]:
         FOLDER / "jwks.json": issuer.jwks() + b"\n",
         FOLDER / "alice-to-research.jwt": token.encode() + b"\n",
     }
+
+
+def make_issuer() -> Issuer:
+    """The issuer of the examples."""
+    return Issuer("https://idp.example.org", key_id="example-1", private_key=_private_key())
 
 
 def _private_key() -> ec.EllipticCurvePrivateKey:

@@ -120,8 +120,8 @@ def _print(reading: AuditReading, tallies: dict[Kind, Tally]) -> None:
     totals = _totals(reading)
     console.print(visible(reading.summary()))
     console.print(
-        f"{totals['would_be_refused']} would be refused were everything enforced, "
-        f"{totals['refused']} were refused, {totals['allowed']} are allowed either way"
+        f"{totals['would_be_refused']} would be refused if everything were enforced, "
+        f"{totals['refused']} refused anyway, {totals['allowed']} allowed either way"
     )
     for kind, found in tallies.items():
         console.print()

@@ -217,9 +217,8 @@ def _print(reading: AuditReading, compared: Comparison) -> None:
         console.print(visible(f"      for example {found.example}"))
     if compared.claims:
         names = ", ".join(compared.claims)
-        console.print(
-            visible(f"\nTo settle more, let events record claims: audit.claims: [{names}]")
-        )
+        console.print()
+        console.print(visible(f"To settle more, let events record claims: audit.claims: [{names}]"))
 
 
 def _tell(outcome: Outcome) -> str:

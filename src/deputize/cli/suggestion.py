@@ -3,11 +3,14 @@
 Rules of this file:
 - One rule for each agent, issuer, host and protocol, apart for what lists in one rule would mix:
   HTTP methods of different paths, methods of MCP with names, and calls granted other scopes.
-- What cannot be written exactly (a tool whose name ends with `*`) is left out and said.
+- What cannot be written exactly (a tool whose name ends with `*`) is left out and said. So is
+  what a forbid or a demand (a condition, a login, an approval, a budget) would have refused:
+  somebody meant that.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -23,10 +26,13 @@ from deputize.core.json_rpc import CallError
 from deputize.core.matching import ANY, PatternError, parse_path_pattern
 from deputize.core.model import Binding, Protocol
 from deputize.core.paths import parse_path
+from deputize.core.reasons import Reason
 
 FEW_SUBJECTS = 3
 """So many principals are named one by one; where there are more, anyone of the issuer may."""
 _BODY_METHOD = "POST"
+_NOT_MEANT = {Reason.POLICY_NO_MATCH, Reason.POLICY_INSUFFICIENT_SCOPE}
+"""Would-be refusals that nobody need have meant."""
 
 
 class Route(NamedTuple):
@@ -96,31 +102,37 @@ def suggest(events: Iterable[Recorded], min_count: int) -> Suggestion:
     """Rules for these events, which policies let pass; what was seen less often is left out."""
     listed = list(events)
     templates = _templates(listed)
-    seen: list[_Seen] = []
-    left_out: dict[str, str] = {}
-    for event in listed:
-        for call in event.calls or (None,):
-            one = _see(event, call, templates)
-            seen.append(one)
-            if not _is_exact(one):
-                left_out[event.decision_id] = f"{one.entry}: cannot be written exactly"
+    seen = [_see(event, call, templates) for event in listed for call in event.calls or (None,)]
     unread = _unread_routes(seen)
-    counts: dict[tuple[Use, str], int] = {}
-    for one in seen:
-        counts[one.use, one.entry] = counts.get((one.use, one.entry), 0) + 1
+    counts = Counter((one.use, one.entry) for one in seen)
+    left_out: dict[str, str] = {}
     for one in seen:
         count = counts[one.use, one.entry]
-        if (one.use, one.entry) in unread:
-            reason = "may be a call that was not recorded, of a protocol spoken there"
-            left_out[one.event.decision_id] = f"{one.use.method} {one.entry}: {reason}"
-        elif count < min_count:
-            left_out[one.event.decision_id] = f"{one.use.method} {one.entry}: seen {count} times"
+        reason = _why_not(one, unread) or (_times(count) if count < min_count else "")
+        if reason:
+            left_out[one.event.decision_id] = f"{one.use.method} {one.entry}: {reason}".strip()
     rules: dict[Use, Suggested] = {}
     for one in seen:
         if one.event.decision_id not in left_out:
             rules.setdefault(one.use, Suggested(one.use)).add(one.event, one.entry)
     kept = [event for event in listed if event.decision_id not in left_out]
     return Suggestion(_merge(rules.values()), kept, sorted(set(left_out.values())))
+
+
+def _why_not(one: _Seen, unread: set[tuple[Use, str]]) -> str:
+    """Why no rule is suggested for this; empty where one is."""
+    refusal = one.event.observed
+    if refusal is not None and refusal.reason not in _NOT_MEANT:
+        return f"{refusal.reason}, rule {refusal.rule}"
+    if not _is_exact(one):
+        return "cannot be written exactly"
+    if (one.use, one.entry) in unread:
+        return "may be a call that was not recorded, of a protocol spoken there"
+    return ""
+
+
+def _times(count: int) -> str:
+    return "seen once" if count == 1 else f"seen {count} times"
 
 
 def _templates(events: Iterable[Recorded]) -> Mapping[tuple[str, str], str]:

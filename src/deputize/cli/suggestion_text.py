@@ -15,7 +15,7 @@ from deputize.cli.suggestion import FEW_SUBJECTS, Route, Suggested, Suggestion
 from deputize.core.model import Binding, Protocol
 
 MAX_SHOWN = 40
-_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*(?:://[A-Za-z0-9_./-]+)?")
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
@@ -89,12 +89,12 @@ def _rule(rule: Suggested, name: str) -> list[str]:
     first = min(found.first for found in entries.values())
     last = max(found.last for found in entries.values())
     example = next(iter(entries.values())).example
-    seen = f"{total} calls, {span(first, last)}; for example {example}"
+    seen = f"{total} {'calls' if total > 1 else 'call'}, {span(first, last)}; for example {example}"
     lines = [f"    # {visible_text(seen)}"]
     if rule.observed:
-        lines.append(f"    # {rule.observed} of them only observe mode let pass.")
+        lines.append(f"    # {rule.observed} let pass by observe mode only.")
     if use.granted is None:
-        lines.append("    # Not granted by a rule before: the scopes are what all tokens had.")
+        lines.append("    # No rule granted them: the scopes are those that all tokens had.")
     lines += [
         f"    - name: {name}",
         "      effect: allow",

@@ -128,7 +128,7 @@ def test_what_no_rule_granted_gets_the_scopes_that_all_tokens_had(tmp_path: Path
     result = suggest(tmp_path, seen)
     assert result.exit_code == 0
     assert [rule["scopes"] for rule in rules_of(result)] == [["b"]]
-    assert "only observe mode" in result.stdout
+    assert "by observe mode only" in result.stdout
     nothing = suggest(tmp_path, seen, "--no-include-observed")
     assert (nothing.exit_code, nothing.stdout) == (1, "")
 
@@ -160,7 +160,7 @@ def test_rare_calls_are_left_out_and_said(recorder: Recorder, tmp_path: Path) ->
     assert rule["paths"] == ["/v1/orders/{id}"]
     assert yaml.safe_load(result.stdout)["metadata"] == {"name": "mine"}
     assert "left out: 2" in result.stderr
-    assert "# - GET /v1/orders: seen 1 times" in result.stdout
+    assert "# - GET /v1/orders: seen once" in result.stdout
 
 
 def test_refusals_suggest_nothing(recorder: Recorder, tmp_path: Path) -> None:
@@ -256,3 +256,25 @@ def test_an_upgrade_that_was_recorded_is_allowed(recorder: Recorder, tmp_path: P
     result = suggest(tmp_path, [event])
     assert result.exit_code == 0
     assert [rule["upgrades"] for rule in rules_of(result)] == [["websocket"]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"name": "no", "effect": "forbid"}, Reason.POLICY_FORBIDDEN),
+        ({"when": [{"header": "x-tenant", "equals": "a"}]}, Reason.POLICY_CONDITION_FAILED),
+        ({"stepUp": {"maxAgeSeconds": 5}}, Reason.POLICY_STEP_UP_REQUIRED),
+    ],
+)
+def test_what_somebody_meant_to_refuse_is_left_out(
+    tmp_path: Path, rule: dict[str, Any], reason: Reason
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(policy_text(rule, {"name": "list", "paths": ["/v1/orders"]}))
+    recorder = Recorder(policy, is_observed=True)
+    refused, granted = recorder.ask(), recorder.ask(path="/v1/orders")
+    assert refused["observed"] is not None
+    assert refused["observed"]["reason"] == reason
+    result = suggest(tmp_path, [refused, granted])
+    assert [rule["paths"] for rule in rules_of(result)] == [["/v1/orders"]]
+    assert f"# - GET /v1/orders/{{id}}: {reason}" in result.stdout
