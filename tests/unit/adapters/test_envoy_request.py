@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 
 import pytest
 from google.protobuf.struct_pb2 import Value
@@ -16,6 +17,7 @@ from deputize.adapters.envoy_request import (
     unreadable,
 )
 from deputize.core.model import AccessRequest, Json
+from deputize.core.request_body import BodyError, BodyTruncatedError, read_body
 from tests.harness.check_message import make_check
 from tests.harness.world import AGENT, HOST
 
@@ -255,3 +257,62 @@ def test_no_damaged_message_raises(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
     assert read_check(bytes(octets), "decision-1", None).decision_id == "decision-1"
+
+
+def with_body(
+    *, text: str = "", raw: bytes = b"", size: int = 0, headers: Mapping[str, str] = {}
+) -> AccessRequest:
+    check = make_check(method="POST", headers=headers)
+    http = check.attributes.request.http
+    http.body, http.raw_body, http.size = text, raw, size
+    return read(check)
+
+
+@pytest.mark.parametrize(
+    ("text", "raw", "expected"),
+    [
+        ("", b"", b""),
+        ("", b'{"a": "!"}', b'{"a": "!"}'),
+        ("", b"\xff\x00", b"\xff\x00"),
+        ('{"a": "\u00fc"}', b"", b'{"a": "\xc3\xbc"}'),
+    ],
+)
+def test_a_body_is_read_as_octets_or_as_text(text: str, raw: bytes, expected: bytes) -> None:
+    request = with_body(text=text, raw=raw, size=len(expected))
+    assert (request.body, request.body_defect) == (expected, "")
+    assert request.body_size == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "raw"),
+    [("a", b"a"), ("a!b", b""), ("!", b""), ("a\ufffdb", b""), ("!", b"!")],
+)
+def test_a_body_that_may_not_be_what_was_sent_has_a_defect(text: str, raw: bytes) -> None:
+    request = with_body(text=text, raw=raw, size=3)
+    assert request.body == b""
+    assert request.body_defect
+    assert not request.defect
+    with pytest.raises(BodyError):
+        read_body(request)
+
+
+@pytest.mark.parametrize("size", [-1, 0, 7])
+def test_the_size_that_the_proxy_tells_is_kept(size: int) -> None:
+    assert with_body(raw=b"abc", size=size).body_size == size
+
+
+def test_a_body_that_was_cut_is_none() -> None:
+    cut = {"x-envoy-auth-partial-body": "true"}
+    for request in (with_body(raw=b"abc", size=-1), with_body(raw=b"abc", size=3, headers=cut)):
+        with pytest.raises(BodyTruncatedError):
+            read_body(request)
+    whole = with_body(raw=b"abc", size=3, headers={"x-envoy-auth-partial-body": "false"})
+    assert read_body(whole) == b"abc"
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_a_text_body_is_read_whole_or_not_at_all(text: str) -> None:
+    request = with_body(text=text, size=len(text.encode()))
+    is_sure = "!" not in text and "\ufffd" not in text
+    assert request.body == (text.encode() if is_sure else b"")
+    assert bool(request.body_defect) is not is_sure

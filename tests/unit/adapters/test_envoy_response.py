@@ -21,12 +21,13 @@ from deputize.adapters.envoy_response import (
     UpstreamRules,
 )
 from deputize.adapters.presentation import PRESENTATIONS
-from deputize.core.decide import overrule
+from deputize.core.decide import mark, overrule
 from deputize.core.model import AccessRequest, Actor, Kind, RuleRef, Scope, UpstreamFact
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Decision, Denial, Permit
 from tests.harness.check_message import read_answer
 from tests.harness.issuer import nest_actors
+from tests.harness.rulings import mcp_call
 from tests.harness.world import (
     AGENT,
     ISSUER_URL,
@@ -392,6 +393,38 @@ def test_metadata_of_an_early_refusal_names_nobody() -> None:
     decision = decide_now(make_request(peer=""), make_snapshot(shared_issuer()))
     metadata = json_format.MessageToDict(answer(decision).dynamic_metadata)
     assert set(metadata) == {"decision_id", "effect", "reason"}
+
+
+def test_metadata_names_the_first_call_and_what_was_observed() -> None:
+    decision = permit()
+    assert isinstance(decision.verdict, Permit)
+    assert decision.proven.action is not None
+    observed = Denial(reason=Reason.POLICY_FORBIDDEN, detail="", rule=RuleRef("guard", "all"))
+    calls = (mcp_call("pay"), mcp_call("list"))
+    proven = replace(decision.proven, action=decision.proven.action._replace(calls=calls))
+    marked = mark(decision._replace(proven=proven), decision.verdict, observed)
+    metadata = json_format.MessageToDict(answer(marked).dynamic_metadata)
+    assert (
+        metadata
+        | {
+            "effect": "allow",
+            "reason": "policy.allowed",
+            "call": "tools/call",
+            "call_name": "pay",
+            "observed_reason": "policy.forbidden",
+            "observed_rule": "guard/all",
+        }
+        == metadata
+    )
+
+
+def test_metadata_of_what_no_rule_covers_names_no_rule() -> None:
+    decision = permit()
+    assert isinstance(decision.verdict, Permit)
+    observed = Denial(reason=Reason.POLICY_NO_MATCH, detail="")
+    marked = mark(decision, decision.verdict, observed)
+    metadata = json_format.MessageToDict(answer(marked).dynamic_metadata)
+    assert (metadata["observed_reason"], metadata["observed_rule"]) == ("policy.no_match", "")
 
 
 def test_the_last_resort_is_a_lawful_refusal() -> None:
