@@ -52,7 +52,8 @@ def _get(host: str, path: str, headers: Mapping[str, str] = {}, **claims: object
 
 
 def _report(**claims: object) -> Request:
-    return _get("records.example", "/reports", **claims)
+    token = issue(IDP, RESEARCH, claims={"scope": SCOPES, **claims})
+    return check(token, host="records.example", path="/reports")
 
 
 def _group(

@@ -25,7 +25,7 @@ from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.reasons import Reason
 from deputize.core.snapshot import Snapshot
 from deputize.core.verdict import Decision, Denial, Permit
-from deputize.server.obligations import Met, meet
+from deputize.server.obligations import meet
 from deputize.server.ports import (
     Answers,
     Audit,
@@ -54,9 +54,7 @@ class AskingProxy:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Longest time for one check in seconds, whether a lost audit event refuses, and which claims
-    of the token an event records.
-    """
+    """Longest time for one check in seconds, whether a lost audit event refuses, claims recorded."""
 
     seconds: float
     audit_required: bool
@@ -163,22 +161,24 @@ class Checker:
             compact, earlier = lookups[-1]
             if token is not earlier:
                 self._tokens.remember(compact, token)
-        if isinstance(decision.verdict, Permit):
-            met = self._settle(decision.verdict, lookups[-1][0], now, deadline)
-            if met.denial is not None:
-                return overrule(decision, met.denial)
-            if met.observed is not None:
-                return mark(decision, decision.verdict, met.observed)
+        permit = decision.verdict
+        if isinstance(permit, Permit):
+            return self._settle(decision, permit, lookups[-1][0], now, deadline)
         return decision
 
-    def _settle(self, permit: Permit, compact: str, now: float, deadline: float) -> Met:
+    def _settle(
+        self, decision: Decision, permit: Permit, compact: str, now: float, deadline: float
+    ) -> Decision:
         """Does what an allow obliges to, unless it could not be audited anyway."""
         if self._limits.audit_required and not self._audit_is_healthy():
             denial = Denial(reason=Reason.SYSTEM_AUDIT_UNAVAILABLE, detail="the sink fails")
-            return Met(denial, None)
+            return overrule(decision, denial)
         if not permit.obligations:
-            return Met(None, None)
-        return meet(permit, compact, self._replay_store, self._sources, now, deadline)
+            return decision
+        met = meet(permit, compact, self._replay_store, self._sources, now, deadline)
+        if met.denial is not None:
+            return overrule(decision, met.denial)
+        return decision if met.observed is None else mark(decision, permit, met.observed)
 
     def _seconds_for(self, proxy: AskingProxy) -> float:
         if proxy.remaining is None:

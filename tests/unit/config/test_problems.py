@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from deputize.config.problems import MAX_PROBLEMS, ConfigError, Problem
 from deputize.config.policy_schema import DelegationPolicy
+from deputize.config.problems import MAX_PROBLEMS, ConfigError, Problem
 from deputize.config.strict_yaml import parse_documents
 from deputize.config.validation import validate
 
