@@ -5,8 +5,11 @@ Rules of this file:
   bytes is not decided on the rest.
 - What the proxy and the caller say about its length must agree.
 - Nothing is unpacked: the upstream may unpack it in another way.
+- A charset that a caller names may be the one the upstream decodes JSON with: `+AGQ-` is a `d` in
+  UTF-7. Only what every reader decodes as UTF-8 is read.
 
-Sources: RFC 9110 sections 8.4, 8.6 and 9.3; RFC 9112 section 6.3; RFC 9113 section 8.1.1; Envoy
+Sources: RFC 8259 section 8.1; RFC 9110 sections 8.3, 8.4, 8.6 and 9.3; RFC 9112 section 6.3; RFC
+9113 section 8.1.1; Envoy
 `source/extensions/filters/common/ext_authz/check_request_utils.cc`.
 """
 
@@ -18,6 +21,9 @@ from deputize.core.model import AccessRequest
 
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _PARTIAL = "x-envoy-auth-partial-body"
+_JSON = re.compile(
+    r'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?', re.ASCII | re.IGNORECASE
+)
 _WITHOUT_BODY = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
 """Methods whose requests as a rule have none."""
 
@@ -52,6 +58,19 @@ def read_body(request: AccessRequest) -> bytes:
     if body and headers.get("content-encoding", "identity").lower() != "identity":
         raise BodyError("a body with a content-encoding")
     return body
+
+
+def read_json_body(request: AccessRequest) -> bytes:
+    """The same of a request whose body is JSON, in UTF-8 and nothing else.
+
+    Raises:
+        BodyTruncatedError: as of `read_body`.
+        BodyError: likewise, or another media type or charset.
+    """
+    content_type = request.headers.get("content-type")
+    if content_type is not None and not _JSON.fullmatch(content_type):
+        raise BodyError("content-type is not JSON in UTF-8")
+    return read_body(request)
 
 
 def _check_length(request: AccessRequest) -> None:

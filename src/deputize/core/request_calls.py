@@ -26,7 +26,7 @@ from deputize.core.mcp import (
 from deputize.core.model import AccessRequest, Action, Binding, Call, Protocol, Resource
 from deputize.core.pattern_trees import RouteTree
 from deputize.core.reasons import Reason
-from deputize.core.request_body import BodyError, BodyTruncatedError, read_body
+from deputize.core.request_body import BodyError, BodyTruncatedError, read_json_body
 from deputize.core.verdict import Denied
 
 _POST = "POST"
@@ -74,7 +74,7 @@ def _read(action: Action, request: AccessRequest, resource: Resource) -> tuple[C
 
 def _read_mcp(request: AccessRequest, resource: Resource) -> tuple[Call, ...]:
     try:
-        body = read_body(request)
+        body = read_json_body(request)
     except BodyTruncatedError:
         if resource.binding is Binding.HEADERS:
             return (read_mcp_headers(request.headers),)
@@ -94,7 +94,7 @@ def _read_a2a(action: Action, request: AccessRequest, resource: Resource) -> tup
         case _:
             if action.method != _POST:
                 return ()
-            return read_a2a_json_rpc(read_body(request))
+            return read_a2a_json_rpc(read_json_body(request))
 
 
 def _read_grpc(action: Action, request: AccessRequest) -> Call:

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 import pytest
 
 from deputize.core.model import AccessRequest
-from deputize.core.request_body import BodyError, BodyTruncatedError, read_body
+from deputize.core.request_body import (
+    BodyError,
+    BodyTruncatedError,
+    read_body,
+    read_json_body,
+)
 from tests.harness.world import make_request
 
 BODY = b'{"a": 1}'
@@ -124,3 +129,39 @@ def test_no_body_is_believed_only_where_there_is_none(
 def test_no_body_although_the_proxy_counted_one(method: str) -> None:
     assert outcome(with_body(b"", method=method, size=3)) == "truncated"
     assert outcome(with_body(b"", {"content-length": "0"}, method=method, size=3)) == "truncated"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        'Application/JSON ; charset="utf-8"',
+    ],
+)
+def test_json_is_read_in_utf_8(content_type: str) -> None:
+    assert read_json_body(with_body(headers={"content-type": content_type})) == BODY
+    assert read_json_body(with_body()) == BODY
+    with pytest.raises(BodyTruncatedError):
+        read_json_body(with_body(headers={"content-type": content_type}, size=-1))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "application/json; charset=utf-7",
+        "application/json; charset=utf-16",
+        "application/json; char\u017fet=utf-8",
+        "application/json; charset=utf-8; charset=utf-7",
+        "application/json; charset*=us-ascii''utf-7",
+        "application/json,application/json",
+        "application/json; charset=utf-8\n",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+    ],
+)
+def test_json_that_the_upstream_may_decode_in_another_way_is_refused(content_type: str) -> None:
+    with pytest.raises(BodyError):
+        read_json_body(with_body(headers={"content-type": content_type}))

@@ -25,6 +25,7 @@ MODERN = {
     "mcp-method": "tools/call",
     "mcp-name": "get_order",
 }
+UTF_7 = {"content-type": "application/json; charset=utf-7"}
 CUT = -1
 A2A_METHOD = "/lf.a2a.v1.A2AService/GetTask"
 
@@ -130,6 +131,9 @@ def test_other_methods_of_json_rpc_hold_no_call(resource: Resource, method: str)
         (asked(TASK, size=CUT), A2A, Reason.REQUEST_BODY_TRUNCATED),
         (asked(TOOL)._replace(body_defect="x"), MCP, Reason.REQUEST_BODY_UNREADABLE),
         (asked(TOOL)._replace(body_defect="x"), MCP_HEADERS, Reason.REQUEST_BODY_UNREADABLE),
+        (asked(TOOL, headers=UTF_7), MCP, Reason.REQUEST_BODY_UNREADABLE),
+        (asked(TOOL, headers=UTF_7), MCP_HEADERS, Reason.REQUEST_BODY_UNREADABLE),
+        (asked(TASK, headers=UTF_7), A2A, Reason.REQUEST_BODY_UNREADABLE),
         (asked(b"{}"), MCP, Reason.REQUEST_BODY_UNREADABLE),
         (asked(b"[]"), MCP, Reason.REQUEST_BODY_UNREADABLE),
         (asked(TOOL), A2A, Reason.REQUEST_BODY_UNREADABLE),
