@@ -134,12 +134,18 @@ class AgentStage:
         return Curl(self.proxy.port, self.svid, self.authority.certificate_file, host)
 
     def with_proxy(
-        self, name: str, body: BodyOptions | None, deputize: DeputizeProcess | None = None
+        self,
+        name: str,
+        body: BodyOptions | None,
+        deputize: DeputizeProcess | None = None,
+        upstream_port: int | None = None,
     ) -> AgentStage:
-        """The same stage behind a further proxy, which may ask another service."""
-        options = self.proxy.options
-        if deputize is not None:
-            options = replace(options, deputize=deputize.grpc_addresses)
+        """The same stage behind a further proxy, which may ask and lead to somebody else."""
+        options = replace(
+            self.proxy.options,
+            deputize=(deputize or self.deputize).grpc_addresses,
+            upstream_port=upstream_port or self.upstream.port,
+        )
         proxy = AgentProxy(options, self.folder / name, rpc_port=self.upstream.rpc_port, body=body)
         return replace(
             self,
