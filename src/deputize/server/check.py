@@ -54,7 +54,7 @@ class AskingProxy:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Longest time for one check in seconds, whether a lost audit event refuses, claims recorded."""
+    """Longest time for a check in seconds, whether a lost audit event refuses, claims recorded."""
 
     seconds: float
     audit_required: bool
