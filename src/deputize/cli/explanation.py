@@ -76,7 +76,7 @@ def to_json(asked: AccessRequest, decision: Decision, snapshot: Snapshot) -> dic
     """The explanation for programs."""
     verdict, proven, observed = decision.verdict, decision.proven, decision.observed
     limits = snapshot.policies.limits
-    nearest = find_nearest(asked, decision, snapshot)
+    nearest, refusal = find_nearest(asked, decision, snapshot), refusal_of(decision)
     return {
         "effect": decision.effect.value,
         "reason": decision.reason.value,
@@ -94,7 +94,7 @@ def to_json(asked: AccessRequest, decision: Decision, snapshot: Snapshot) -> dic
         "needed_scopes": sorted(verdict.needed_scopes) if isinstance(verdict, Denial) else [],
         "withheld_scopes": sorted(_withheld(decision, limits)),
         "nearest": None if nearest is None else nearest.to_json(),
-        "approval": verdict.approval if isinstance(verdict, Denial) else None,
+        "approval": None if refusal is None else refusal.approval,
         "observed": None if observed is None else _observed_json(observed),
         "obligations": obligation_texts(decision),
         "policy_digest": decision.policy_digest,
