@@ -60,29 +60,36 @@ class Dimension(Generic[ValueT]):
         return self._told[mask]
 
     def _describe(self, mask: Mask) -> list[str]:
-        texts, left = self._cover(mask)
+        chosen, left = self._cover(mask)
+        texts: list[Named] = []
         while left:
             outer = self._smallest_around(left, mask)
             if outer is None:
-                texts += [f"like {self._example_names[bit]}" for bit in bits(left)]
+                texts += [Named(f"like {self._example_names[at]}", 1 << at) for at in bits(left)]
                 break
             excepted, rest = self._cover(outer.mask & ~mask)
-            excepted += [f"what is like {self._example_names[bit]}" for bit in bits(rest)]
-            texts.append(f"{outer.text} except {', '.join(excepted)}")
+            names = [named.text for named in excepted]
+            names += [f"what is like {self._example_names[bit]}" for bit in bits(rest)]
+            texts.append(Named(f"{outer.text} except {', '.join(names)}", outer.mask & mask))
             left &= ~outer.mask
-        return texts
+        told = 0
+        for named in texts:
+            told |= named.mask
+        return [named.text for named in chosen if named.mask & ~told] + [
+            each.text for each in texts
+        ]
 
-    def _cover(self, mask: Mask) -> tuple[list[str], Mask]:
+    def _cover(self, mask: Mask) -> tuple[list[Named], Mask]:
         """Names that lie in the mask, largest first, and what they leave of it."""
-        texts: list[str] = []
+        chosen: list[Named] = []
         left = mask
         for named in self._names:
             if not left:
                 break
             if not named.mask & ~mask and named.mask & left:
-                texts.append(named.text)
+                chosen.append(named)
                 left &= ~named.mask
-        return texts, left
+        return chosen, left
 
     def _smallest_around(self, left: Mask, mask: Mask) -> Named | None:
         """The name with most of what is left for the least that it has beyond the mask."""

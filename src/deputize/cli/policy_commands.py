@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from deputize.cli.observe_report import observe_report
+from deputize.cli.policy_questions import policy_diff, what_can, who_can
 from deputize.cli.replay_report import policy_replay
 from deputize.cli.suggest import policy_suggest
 
@@ -16,3 +17,6 @@ policy_commands = typer.Typer(
 policy_commands.command("observe-report")(observe_report)
 policy_commands.command("replay")(policy_replay)
 policy_commands.command("suggest")(policy_suggest)
+policy_commands.command("who-can")(who_can)
+policy_commands.command("what-can")(what_can)
+policy_commands.command("diff")(policy_diff)

@@ -1,0 +1,116 @@
+"""Answers of questions about policies, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from deputize.analysis.allowed import Reading
+from deputize.analysis.policy_set import PolicySet
+from deputize.analysis.questions import Row
+from deputize.analysis.telling import Description
+from deputize.analysis.witness import Witness
+from deputize.cli.observe_report import visible, visible_text
+
+_LABEL_WIDTH = 13
+_READINGS = {
+    frozenset({Reading.ENFORCED}): "once what is only observed is enforced",
+    frozenset({Reading.NOW}): "while it is only observed",
+}
+
+
+class Entry(NamedTuple):
+    """A row, and for which readings of observed policies it stands."""
+
+    row: Row
+    readings: frozenset[Reading]
+
+    def to_json(self) -> dict[str, object]:
+        """For programs."""
+        row = self.row
+        return {
+            "rule": str(row.rule.ref),
+            "certain": row.is_certain,
+            "observedOnly": row.rule.is_observed,
+            "readings": sorted(self.readings),
+            **row.description.to_json(),
+            "example": row.witness.to_json(),
+        }
+
+
+def gather(rows: Iterable[Row]) -> list[Entry]:
+    """The rows, each once: what stands in several readings is told together."""
+    entries: dict[tuple[object, ...], Entry] = {}
+    for row in rows:
+        key = (row.rule.ref, row.box.key)
+        known = entries.get(key, Entry(row, frozenset()))
+        entries[key] = Entry(known.row, known.readings | {row.reading})
+    return list(entries.values())
+
+
+def observed_policies(*sets: PolicySet) -> list[str]:
+    """The names of policies that are only observed."""
+    return sorted({rule.ref.policy for each in sets for rule in each.rules if rule.is_observed})
+
+
+def make_console() -> Console:
+    """No line is broken: identifiers must stay whole for reading, searching and copying."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def print_entries(console: Console, title: str, style: str, entries: Iterable[Entry]) -> None:
+    """The rows under a title each."""
+    for entry in entries:
+        row = entry.row
+        possible = "" if row.is_certain else " (possible)"
+        console.print(Text(visible_text(f"{title}{possible}: rule {row.rule.ref}"), style))
+        when = _READINGS.get(entry.readings) if row.rule.is_observed or is_split(entry) else None
+        for label, texts in (*_parts(row.description), ("only", [when] if when else [])):
+            for at, text in enumerate(texts):
+                console.print(visible(f"  {'' if at else label:<{_LABEL_WIDTH}}{text}"))
+        console.print(visible(f"  {'example':<{_LABEL_WIDTH}}{example_text(row.witness)}"))
+        console.print()
+
+
+def is_split(entry: Entry) -> bool:
+    """Whether the row stands for what is observed only now, not for what would be enforced."""
+    return entry.readings == {Reading.NOW}
+
+
+def example_text(witness: Witness) -> str:
+    """One request as a sentence."""
+    parts = [f"{witness.method} {witness.host}{witness.path}"]
+    if witness.call is not None:
+        call = witness.call
+        parts.append(f"{call.protocol.value} {call.method} {call.name}".rstrip())
+    if witness.upgrade:
+        parts.append(f"upgrade to {witness.upgrade}")
+    parts += [f"by {witness.agent}", f"for {witness.subject} of {witness.issuer}"]
+    parts += [f"{name} {', '.join(values)}" for name, values in witness.claims.items()]
+    if witness.acr:
+        parts.append(f"acr {witness.acr}")
+    if witness.login_age is not None:
+        parts.append(f"login {witness.login_age} seconds ago")
+    parts.append(f"scopes {' '.join(witness.scopes) or 'none'}")
+    if witness.depth > 1:
+        parts.append(f"{witness.depth} hops")
+    return ", ".join(parts + [f"provided it {hinge.text}" for hinge in witness.hinges])
+
+
+def _parts(told: Description) -> tuple[tuple[str, list[str]], ...]:
+    requests = [f"{' '.join(told.methods)} on {' '.join(told.hosts)}"]
+    needs = [f"scope {scope}" for scope in told.scopes]
+    needs += [*(f"chain of {text}" for text in told.depths), *told.demands]
+    return (
+        ("agents", list(told.agents)),
+        ("on behalf of", list(told.principals)),
+        ("requests", requests),
+        ("paths", list(told.paths)),
+        ("calls", list(told.calls)),
+        ("upgrade to", list(told.upgrades)),
+        ("needs", needs),
+        ("depends on", list(told.depends_on)),
+    )
