@@ -116,6 +116,16 @@ def test_files_fit_the_schema_they_name(folder: Path, name: str) -> None:
         jsonschema.validate(document.value, schema.value, jsonschema.Draft202012Validator)
 
 
+def test_the_first_tool_shows_its_files() -> None:
+    page = (FOLDER / "first-tool.md").read_text()
+    shown = re.findall(
+        r"^<!-- file: (\S+) -->\n```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL
+    )
+    assert [name for name, _ in shown] == ["tools.yaml", "tools.test.yaml"]
+    for name, text in shown:
+        assert text == (ROOT / "docs/examples/first-tool" / name).read_text()
+
+
 def test_all_cases_are_found_at_once() -> None:
     assert [suite.file.parent for suite in load_suites([FOLDER])] == RECIPES
 
