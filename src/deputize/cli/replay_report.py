@@ -6,6 +6,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from deputize.config.policy_loader import is_service, load_policies
 from deputize.config.problems import ConfigError
 
 _KeyT = TypeVar("_KeyT")
+_RECORDABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _STATES = {"allow": "allow", "observe": "allow (observed)", "deny": "deny"}
 
 
@@ -83,8 +85,9 @@ class Comparison:
 
     @property
     def claims(self) -> list[str]:
-        """Claims that would settle answers, were they recorded."""
-        return sorted({each.claim for key in self.undetermined for each in key.unknown} - {""})
+        """Claims that would settle answers, were they recorded; as far as `audit.claims` can."""
+        names = {each.claim for key in self.undetermined for each in key.unknown}
+        return sorted(filter(_RECORDABLE.fullmatch, names))
 
 
 def policy_replay(

@@ -25,7 +25,7 @@ from deputize.core.call_patterns import parse_call_text
 from deputize.core.json_rpc import CallError
 from deputize.core.matching import ANY, PatternError, parse_path_pattern
 from deputize.core.model import Binding, Protocol
-from deputize.core.paths import parse_path
+from deputize.core.paths import PathError, parse_path
 from deputize.core.reasons import Reason
 
 FEW_SUBJECTS = 3
@@ -100,12 +100,18 @@ class _Seen(NamedTuple):
 
 def suggest(events: Iterable[Recorded], min_count: int) -> Suggestion:
     """Rules for these events, which policies let pass; what was seen less often is left out."""
-    listed = list(events)
+    left_out: dict[str, str] = {}
+    listed: list[Recorded] = []
+    for event in events:
+        try:
+            parse_path(event.http.path)
+            listed.append(event)
+        except PathError as error:
+            left_out[event.decision_id] = f"{event.http.method} {event.http.path}: {error}"
     templates = _templates(listed)
     seen = [_see(event, call, templates) for event in listed for call in event.calls or (None,)]
     unread = _unread_routes(seen)
     counts = Counter((one.use, one.entry) for one in seen)
-    left_out: dict[str, str] = {}
     for one in seen:
         count = counts[one.use, one.entry]
         reason = _why_not(one, unread) or (_times(count) if count < min_count else "")

@@ -440,3 +440,36 @@ def test_an_upgrade_that_was_recorded_is_asked_again(bench: Bench) -> None:
     assert bench.changes() == ["allow -> deny"]
     bench.use(bench.new, {"upgrades": ["websocket"]})
     assert bench.changes() == []
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("agent", "not a SPIFFE ID"),
+        ("http", {"method": "get", "host": "?", "path": "no path"}),
+        ("principal", {"issuer": "", "subject": "\x00", "kind": "user"}),
+        ("time", "9999-01-01T00:00:00Z"),
+        ("time", "0001-01-01T00:00:00Z"),
+        ("scopes", {"token": ["a b", "\ud83d"], "granted": []}),
+        ("token", {"expires_at": 1e300, "binding": "?"}),
+        ("claims", {"groups": {"deep": [None, 1e308]}}),
+        ("calls", [{"protocol": "mcp", "method": "", "name": "\x00"}]),
+    ],
+)
+def test_what_nobody_can_have_recorded_ends_in_an_answer(
+    bench: Bench, member: str, value: object
+) -> None:
+    event: Any = bench.recorder.ask()
+    event[member] = value
+    office = {"name": "office", "when": [{"time": {"days": ["mon"]}}]}
+    remaining = {"name": "b", "when": [{"token": "remainingSeconds", "atLeast": 5}]}
+    groups = {"name": "c", "when": [{"claim": "groups", "hasAny": ["x"]}]}
+    bench.use(bench.new, office, remaining, groups, resources=[MCP_RESOURCE])
+    audit = bench.folder / "audit.jsonl"
+    audit.write_text(json.dumps(event))
+    for result in (
+        run_policy("replay", audit, "--policy", bench.new),
+        run_policy("suggest", audit),
+    ):
+        assert result.exit_code in {0, 1, 2}
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output

@@ -278,3 +278,14 @@ def test_what_somebody_meant_to_refuse_is_left_out(
     result = suggest(tmp_path, [refused, granted])
     assert [rule["paths"] for rule in rules_of(result)] == [["/v1/orders"]]
     assert f"# - GET /v1/orders/{{id}}: {reason}" in result.stdout
+
+
+@pytest.mark.parametrize("path", ["no-path", "/a//b", "/a/../b", "/a;b", "/a\n", "/%00"])
+def test_a_path_that_no_request_can_have_is_left_out(
+    recorder: Recorder, tmp_path: Path, path: str
+) -> None:
+    event = recorder.ask()
+    event["http"]["path"] = path
+    result = suggest(tmp_path, [recorder.ask(), event])
+    assert result.exit_code == 0
+    assert "left out: 1" in result.stderr
