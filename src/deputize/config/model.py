@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
 
 
 class Model(BaseModel):
-    """Strict, immutable, camelCase."""
+    """Strict, immutable, camelCase.
+
+    A key without a value is refused: under `when:` or `approval:` something was to stand, and what
+    is left out asks for less.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -17,3 +21,10 @@ class Model(BaseModel):
         populate_by_name=False,
         use_attribute_docstrings=True,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_a_value(cls, given: object) -> object:
+        if given is None:
+            raise ValueError("has no value; leave it out, or say what it is")
+        return given

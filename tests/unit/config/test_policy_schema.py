@@ -71,7 +71,7 @@ Place = Callable[[str, str], str]
         ("{claim: a, header: b, equals: c}", WHEN),
         ("{claim: a, time: {days: [mon]}}", WHEN),
         ("{claim: a, equals: b, atMost: 1}", WHEN),
-        ("{claim: a, exists: null}", WHEN),
+        ("{claim: a, exists: null}", f"{WHEN}.exists"),
         ("{time: {days: [mon]}, exists: true}", WHEN),
         ("{cel: 'true', equals: b}", WHEN),
         ("{cel: 'true', time: {days: [mon]}}", WHEN),
@@ -185,6 +185,13 @@ def test_what_belongs_to_an_allow_is_refused_on_a_forbid(tmp_path: Path, key: st
     (problem,) = caught.value.problems
     assert problem.pointer == RULE
     assert f"`{key.partition(':')[0]}`" in problem.message
+
+
+@pytest.mark.parametrize(
+    "key", ["when", "mcp", "upgrades", "chain", "stepUp", "approval", "budget", "obligations"]
+)
+def test_a_key_without_a_value_does_not_count_as_left_out(place_of: Place, key: str) -> None:
+    assert place_of(SCOPES, f"{SCOPES}      {key}:\n") == f"{RULE}.{key}"
 
 
 def test_a_forbid_may_have_conditions(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def resource(
     metadata: str | None = None,
 ) -> Entry:
     spoken = {"protocol": protocol, "read": read, "metadataUrl": metadata}
-    return {"hosts": [host], "paths": list(paths), **spoken}
+    said = {name: value for name, value in spoken.items() if value is not None}
+    return {"hosts": [host], "paths": list(paths), **said}
 
 
 def places(*policies: tuple[DelegationPolicy, Document]) -> list[tuple[str, str]]:
