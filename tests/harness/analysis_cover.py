@@ -14,6 +14,8 @@ from deputize.analysis.policy_set import NOTHING, Asked, PolicySet
 from deputize.analysis.questions import Row
 from deputize.analysis.space import Space
 from deputize.analysis.variables import Kind
+from deputize.core.grpc_call import read_grpc_call
+from deputize.core.json_rpc import CallError
 from deputize.core.matching import host_matches
 from deputize.core.model import Call, Protocol
 from deputize.core.spiffe import parse_spiffe_id
@@ -104,7 +106,11 @@ class Locator:
         return method if method in self._methods else None
 
     def _path(self, segments: tuple[str, ...]) -> object:
-        as_call = self._call(self._atom(Call(Protocol.GRPC, "/".join(segments), "", None, None)))
+        try:
+            call = read_grpc_call("POST", segments, "application/grpc")
+        except CallError:
+            call = None
+        as_call = self._call(self._atom(call))
         return {pattern for pattern in self._paths if pattern.matches(segments)}, as_call
 
     def _call(self, atom: CallAtom) -> object:

@@ -31,13 +31,19 @@ class Dimension(Generic[ValueT]):
         names: Iterable[Named],
         example_names: Iterable[str],
     ) -> None:
-        """`masks` are by pattern; `example_names` tell each example to people."""
+        """`masks` are by pattern; `example_names` tell each example to people.
+
+        Of several names for the same atoms the first is used.
+        """
         self.examples = tuple(examples)
         self.full: Mask = (1 << len(self.examples)) - 1
         self._masks = masks
+        by_mask: dict[Mask, Named] = {}
+        for named in names:
+            by_mask.setdefault(named.mask, named)
+        by_mask.pop(0, None)
         self._names = sorted(
-            {named.mask: named for named in names if named.mask}.values(),
-            key=lambda named: (-named.mask.bit_count(), named.text),
+            by_mask.values(), key=lambda named: (-named.mask.bit_count(), named.text)
         )
         self._example_names = tuple(example_names)
         self._told: dict[Mask, tuple[str, ...]] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain as concat
-from itertools import count
+from itertools import count, product
 from typing import Final
 
 from deputize.analysis.boxes import Box, Mask, Work
@@ -204,7 +204,11 @@ def call_pattern_text(pattern: CallPattern) -> str:
 def _calls(atoms: CallAtoms, patterns: Iterable[CallPattern]) -> Dimension[CallAtom]:
     everything = (1 << len(atoms.listed)) - 1
     names = [Named("every call and none", everything)]
-    names += (Named(call_pattern_text(each), atoms.mask(each)) for each in patterns)
+    for pattern in patterns:
+        names.append(Named(call_pattern_text(pattern), atoms.mask(pattern)))
+        for method, name in product(pattern.methods, pattern.names or ("",)):
+            single = CallPattern(pattern.protocol, (method,), (name,) if name else ())
+            names.append(Named(call_pattern_text(single), atoms.mask(single)))
     names += (Named(f"{key.value} *", mask) for key, mask in atoms.of_protocol.items())
     names += (Named(call_text(atom), 1 << at) for at, atom in enumerate(atoms.listed))
     return Dimension(atoms.listed, {}, names, map(call_text, atoms.listed))
