@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import socket
 import ssl
 from collections.abc import Iterator
@@ -11,8 +13,10 @@ from dataclasses import dataclass
 import grpc
 
 from tests.harness.agent_stage import AgentStage
+from tests.harness.calls import Answer
 from tests.harness.grpc_client import open_channel
 from tests.harness.loopback import HOST
+from tests.harness.polling import wait_until
 from tests.harness.raw_http2 import RawHttp2Client
 
 _SECONDS = 15
@@ -45,6 +49,28 @@ def call_rpc(
         failure = future.exception()
         answer = future.result() if failure is None else b""
         return Reply(future.code(), future.details() or "", answer)
+
+
+def send_late(stage: AgentStage, first: bytes, rest: bytes) -> Answer:
+    """Posts two chunks to the MCP server, the second one after deputize has decided."""
+    connection = http.client.HTTPSConnection(
+        HOST, stage.proxy.port, timeout=_SECONDS, context=_context(stage)
+    )
+    with contextlib.closing(connection):
+        connection.putrequest("POST", "/mcp", skip_host=True)
+        connection.putheader("host", "tools.example")
+        connection.putheader("authorization", f"Bearer {stage.token()}")
+        connection.putheader("content-type", "application/json")
+        connection.putheader("transfer-encoding", "chunked")
+        connection.endheaders()
+        before = stage.deputize.decisions
+        connection.send(_chunk(first))
+        wait_until(lambda: stage.deputize.decisions > before, _SECONDS, "a decision")
+        # The proxy may have answered and closed by now.
+        with contextlib.suppress(ConnectionError):
+            connection.send(_chunk(rest) + _chunk(b""))
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +133,10 @@ def connect_websocket(stage: AgentStage, path: str, token: str | None) -> bytes:
         answer = client.send("CONNECT", path, headers)
     # A tunnel that the other side ends is cut off.
     return b"" if answer is None else answer.body
+
+
+def _chunk(octets: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(octets), octets)
 
 
 def _context(stage: AgentStage) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from deputize.core.reasons import Reason
+from tests.harness.agent_clients import send_late
 from tests.harness.agent_proxy import BodyOptions
 from tests.harness.agent_stage import AgentStage, allow, reason_of, set_agent_stage, tool, tool_call
 from tests.harness.agent_upstream import SERVED
@@ -17,6 +18,7 @@ from tests.harness.curl import VERSIONS, Version
 from tests.harness.grpc_serving import TRANSPORTS
 
 MEGABYTE = 1024 * 1024
+CUT_BYTES = 200
 METADATA_URL = "https://tools.example/.well-known/oauth-protected-resource/mcp"
 WEATHER = tool_call("get_weather", {"city": "Zürich"})
 SECRET = tool_call("read_secrets", number="abc-7")
@@ -48,7 +50,7 @@ def stage(
 @pytest.fixture(scope="module")
 def cutting(stage: AgentStage) -> AgentStage:
     """Behind a proxy that sends only the first bytes of a body."""
-    return stage.with_proxy("cutting", BodyOptions(max_bytes=200, is_partial=True))
+    return stage.with_proxy("cutting", BodyOptions(max_bytes=CUT_BYTES, is_partial=True))
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +80,22 @@ def assert_served(stage: AgentStage, answer: Answer, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("chunked", [False, True])
-def test_an_allowed_tool_gets_the_body_as_it_was_sent(
-    stage: AgentStage, version: Version, *, chunked: bool
-) -> None:
-    answer = stage.call_tool(WEATHER, version=version, chunked=chunked)
-    assert_served(stage, answer, WEATHER)
+def test_an_allowed_tool_gets_the_body_as_it_was_sent(stage: AgentStage, version: Version) -> None:
+    assert_served(stage, stage.call_tool(WEATHER, version=version), WEATHER)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_body_of_unknown_length_may_be_a_part(stage: AgentStage, version: Version) -> None:
+    answer = stage.call_tool(WEATHER, version=version, chunked=True)
+    assert (answer.status, reason_of(answer)) == (413, Reason.REQUEST_BODY_TRUNCATED)
+
+
+def test_what_follows_the_limit_of_the_proxy_is_not_let_in(cutting: AgentStage) -> None:
+    # Envoy asks as soon as it has as much as it may send, and says that this is not a part.
+    before = len(cutting.upstream.served)
+    answer = send_late(cutting, WEATHER.ljust(CUT_BYTES), SECRET)
+    assert reason_of(answer) == Reason.REQUEST_BODY_TRUNCATED
+    assert len(cutting.upstream.served) == before
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -162,15 +174,12 @@ def test_a_stream_is_opened_and_no_call_goes_with_it(stage: AgentStage) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_was_cut_is_refused(
-    cutting: AgentStage, version: Version, *, chunked: bool
-) -> None:
-    assert_served(cutting, cutting.call_tool(WEATHER, version=version, chunked=chunked), WEATHER)
+def test_a_body_that_was_cut_is_refused(cutting: AgentStage, version: Version) -> None:
+    assert_served(cutting, cutting.call_tool(WEATHER, version=version), WEATHER)
     # Its first bytes are a call that is allowed, and white space may follow.
     padded = WEATHER + b" " * 300
     before = len(cutting.upstream.served)
-    answer = cutting.call_tool(padded, version=version, chunked=chunked)
+    answer = cutting.call_tool(padded, version=version)
     assert (answer.status, reason_of(answer)) == (413, Reason.REQUEST_BODY_TRUNCATED)
     assert len(cutting.upstream.served) == before
 
@@ -221,11 +230,10 @@ def test_without_bodies_only_headers_can_say_what_is_called(blind: AgentStage) -
         ((METHOD, NAME), Reason.REQUEST_BODY_UNREADABLE),
     ],
 )
-@pytest.mark.parametrize("version", VERSIONS)
 def test_headers_alone_are_read_strictly(
-    blind: AgentStage, headers: tuple[tuple[str, str], ...], reason: Reason, version: Version
+    blind: AgentStage, headers: tuple[tuple[str, str], ...], reason: Reason
 ) -> None:
-    answer = blind.call_tool(WEATHER, *headers, host="light.example", version=version)
+    answer = blind.call_tool(WEATHER, *headers, host="light.example")
     assert reason_of(answer) == reason
 
 

@@ -3,7 +3,9 @@
 Rules of this file:
 - A body that may be a part of what the upstream gets is no body: what is decided on the first
   bytes is not decided on the rest.
-- What the proxy and the caller say about its length must agree.
+- What the proxy and the caller say about its length must agree. Envoy, where it may send a part,
+  calls a part of exactly its limit whole; so a body from Envoy counts only if its caller said
+  how long it is.
 - Nothing is unpacked: the upstream may unpack it in another way.
 - A charset that a caller names may be the one the upstream decodes JSON with: `+AGQ-` is a `d` in
   UTF-7. Only what every reader decodes as UTF-8 is read.
@@ -82,6 +84,8 @@ def _check_length(request: AccessRequest) -> None:
             raise BodyTruncatedError("content-length is not the length of the body")
     if request.body_size > len(request.body):
         raise BodyTruncatedError("the proxy counts more bytes than it sent")
+    if request.body and length is None and _PARTIAL in request.headers:
+        raise BodyTruncatedError("no content-length, and the proxy may send only the beginning")
     if request.body or length is not None:
         return
     if "transfer-encoding" in request.headers or request.method not in _WITHOUT_BODY:
