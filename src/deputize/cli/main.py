@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from deputize.cli.explain import explain
+from deputize.cli.fmt import fmt
 from deputize.cli.inputs import load_config, refuse_input
 from deputize.cli.offline import deny_list_files, read_deny_lists
 from deputize.cli.policy_commands import policy_commands
@@ -28,6 +29,7 @@ app = typer.Typer(
     epilog="Every command has `--help` with examples; `--install-completion` adds completion.",
 )
 app.command()(explain)
+app.command()(fmt)
 app.command("test")(run_tests)
 app.add_typer(policy_commands, name="policy")
 app.add_typer(token_commands, name="token")
