@@ -21,8 +21,9 @@ from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
 from deputize.config.cel_bounds import HEADERS, Paths, check_bounds
-from deputize.core.case import EvaluationError
+from deputize.core.case import EvaluationError, is_spelled_otherwise
 from deputize.core.model import Json
+from deputize.core.model import Protocol as CallProtocol
 
 MAX_LENGTH = 4096
 MAX_MESSAGE = 400
@@ -157,8 +158,9 @@ class _Program:
 
     def __call__(self, facts: Mapping[str, Json]) -> Json:
         found = {name: _find(facts, name) for name in self.facts}
+        protocol = _find(facts, "call.protocol")
         for (fact, *names), types in self.paths.items():
-            _check_reading(fact, found[fact], names, types)
+            _check_reading(fact, found[fact], names, types, protocol)
         data = {name: value for name, value in found.items() if value is not None}
         try:
             answer = self.program.eval(data=data)
@@ -184,19 +186,22 @@ def _find(facts: Mapping[str, Json], name: str) -> Json | datetime:
     return value
 
 
-def _check_reading(fact: str, value: object, names: list[str], types: frozenset[str]) -> None:
+def _check_reading(
+    fact: str, value: object, names: list[str], types: frozenset[str], protocol: object
+) -> None:
     """As the core: no list in a header, no argument in another spelling, or of another type."""
     for name in names:
         if not isinstance(value, dict):
             return
+        if fact == "call.arguments" and is_spelled_otherwise(
+            name, value, CallProtocol(str(protocol))
+        ):
+            raise EvaluationError(f"argument {name} is spelled in another way")
         if name not in value:
-            folded = name.casefold()
-            if fact == "call.arguments" and any(other.casefold() == folded for other in value):
-                raise EvaluationError(f"argument {name} is spelled in another way")
             return
         value = value[name]
-        if fact == HEADERS and isinstance(value, str) and "," in value:
-            raise EvaluationError(f"header {name} has a comma, or was sent twice")
+        if fact == HEADERS and isinstance(value, str) and ("," in value or "!" in value):
+            raise EvaluationError(f"header {name} has a comma or `!`, or was sent twice")
     if names and types and _type_of(value) not in types:
         raise EvaluationError(f"{'.'.join(names)} is of another type than it is compared with")
 

@@ -4,12 +4,14 @@ Rules of this file:
 - A fact that is absent is None. One that is there in a form that has no single reading raises
   `EvaluationError`: who asked can then neither grant nor overlook.
 - Member names of arguments are compared exactly, but another spelling of the same name is an
-  error: some back ends take `Path` for `path`.
+  error: some back ends take `Path` for `path`, and protobuf's JSON `context_id` for `contextId`.
+
+Sources: protobuf `ProtoJSON` (names of members).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -22,8 +24,12 @@ from deputize.core.model import (
     Delegation,
     Json,
     Peer,
+    Protocol,
     VerifiedToken,
 )
+
+MAX_MEMBERS = 1000
+"""Of an object in which another spelling of an argument is looked for."""
 
 _KUBERNETES_PARTS = 4
 
@@ -106,6 +112,29 @@ def read_fact(fact: Fact, case: Case) -> Json:
             return _token(case.token, name, case.now)
 
 
+def is_spelled_otherwise(name: str, members: Collection[str], protocol: Protocol) -> bool:
+    """True where a member of arguments is another spelling of the name for some back end.
+
+    Members that differ only in case never stand beside each other: such bodies are refused.
+
+    Raises:
+        EvaluationError: too many members to look at each of them, for every condition.
+    """
+    if name in members and protocol is not Protocol.A2A:
+        return False
+    if len(members) > MAX_MEMBERS:
+        raise EvaluationError(f"more than {MAX_MEMBERS} members beside argument {name}")
+    if protocol is Protocol.A2A:
+        folded = _fold_proto_name(name)
+        return any(other != name and _fold_proto_name(other) == folded for other in members)
+    folded = name.casefold()
+    return any(other.casefold() == folded for other in members)
+
+
+def _fold_proto_name(name: str) -> str:
+    return name.casefold().replace("_", "")
+
+
 def _header(headers: Mapping[str, str], name: str) -> str | None:
     value = headers.get(name)
     if value is not None and ("," in value or "!" in value):
@@ -122,10 +151,9 @@ def _argument(call: Call | None, path: ClaimPath) -> Json:
     for name in path:
         if not isinstance(value, dict):
             raise EvaluationError(f"argument {'.'.join(path)} lies in no object")
+        if is_spelled_otherwise(name, value, call.protocol):
+            raise EvaluationError(f"argument {name} is spelled in another way")
         if name not in value:
-            folded = name.casefold()
-            if any(other.casefold() == folded for other in value):
-                raise EvaluationError(f"argument {name} is spelled in another way")
             return None
         value = value[name]
     return value

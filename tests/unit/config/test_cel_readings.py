@@ -51,8 +51,17 @@ def test_an_argument_in_another_spelling_raises() -> None:
     assert gives("!has(principal.claims.Groups)") is True
 
 
-def test_a_header_with_two_readings_raises() -> None:
-    request: Json = {"method": "", "host": "", "path": "", "headers": {"x-tier": "gold,free"}}
+def test_protobuf_has_two_spellings_of_an_argument() -> None:
+    arguments: Json = {"context_id": "x"}
+    call: Json = {"protocol": "a2a", "method": "", "name": "", "arguments": arguments}
+    with pytest.raises(EvaluationError):
+        gives("!has(call.arguments.contextId)", {**EXAMPLE, "call": call})
+    assert gives("has(call.arguments.context_id)", {**EXAMPLE, "call": call}) is True
+
+
+@pytest.mark.parametrize("value", ["gold,free", "fre!"])
+def test_a_header_with_two_readings_raises(value: str) -> None:
+    request: Json = {"method": "", "host": "", "path": "", "headers": {"x-tier": value}}
     for source in ('request.headers["x-tier"] != "free"', '"x-tier" in request.headers'):
         with pytest.raises(EvaluationError):
             gives(source, {**EXAMPLE, "request": request})

@@ -4,6 +4,7 @@ import pytest
 
 from deputize.core.case import (
     CHAIN_FACTS,
+    MAX_MEMBERS,
     PEER_FACTS,
     PRINCIPAL_FACTS,
     TOKEN_FACTS,
@@ -15,7 +16,7 @@ from deputize.core.case import (
     to_facts,
 )
 from deputize.core.matching import PathPattern, parse_path_pattern
-from deputize.core.model import Confirmation, Json
+from deputize.core.model import Call, Confirmation, Json, Protocol
 from tests.harness.rulings import make_case, mcp_call
 from tests.harness.world import AGENT, HOST, ISSUER_URL, NOW, OTHER_AGENT
 
@@ -62,6 +63,34 @@ def test_an_argument_with_another_reading_is_an_error(name: tuple[str, ...]) -> 
     arguments: dict[str, Json] = {"id": 7, "ids": [1], "path": "/", "to": {"BANK": 1}, "s": 1}
     with pytest.raises(EvaluationError):
         read(make_case(mcp_call(arguments=arguments)), Source.ARGUMENT, *name)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"context_id": "x"},
+        {"ContextId": "x"},
+        {"contextId": "own", "context_id": "x"},
+        {"contextId": "own", "context_Id_": "x"},
+    ],
+)
+def test_protobuf_has_two_spellings_of_an_argument(message: dict[str, Json]) -> None:
+    call = Call(Protocol.A2A, "SendMessage", "", {"message": message}, 1)
+    with pytest.raises(EvaluationError):
+        read(make_case(call), Source.ARGUMENT, "message", "contextId")
+    message = {"contextId": "own", "taskId": "x"}
+    assert read(make_case(call._replace(arguments=message)), Source.ARGUMENT, "contextId") == "own"
+    assert read(make_case(call._replace(arguments=message)), Source.ARGUMENT, "other") is None
+
+
+def test_among_very_many_members_no_other_spelling_is_looked_for() -> None:
+    arguments: dict[str, Json] = {f"name-{number}": number for number in range(MAX_MEMBERS)}
+    assert read(make_case(mcp_call(arguments=arguments)), Source.ARGUMENT, "id") is None
+    arguments["more"] = 1
+    case = make_case(mcp_call(arguments=arguments))
+    assert read(case, Source.ARGUMENT, "more") == 1
+    with pytest.raises(EvaluationError):
+        read(case, Source.ARGUMENT, "id")
 
 
 @pytest.mark.parametrize("case", [make_case(), make_case(mcp_call(arguments=None))])
