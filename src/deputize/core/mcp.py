@@ -6,6 +6,7 @@ Rules of this file:
   that differ from the body; beside a body they must agree with it.
 - Envoy joins repeated headers with a comma, so a comma means two, and shows an octet that is no
   UTF-8 as `!`. A name with one of them in it is sent in base64.
+- Where headers alone are read, none may stand beside them that CGI and its heirs take for one.
 
 Sources: MCP 2025-03-26 and 2025-11-25 `basic` (batches); MCP 2026-07-28 `schema` and
 `basic/transports/streamable-http` (request metadata, value encoding, server validation).
@@ -40,9 +41,12 @@ _BODY_NAMED = frozenset({"completion/complete", "resources/subscribe", "resource
 _BY_NAME = frozenset({"tools/call", "prompts/get"})
 _BY_URI = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
 _PARAMS = frozenset({"name", "uri", "arguments", "ref", "_meta"})
+_BOUND = frozenset({"name", "arguments", "_meta"})
 _REF = frozenset({"type", "name", "uri"})
 _REF_MEMBERS = {"ref/prompt": "name", "ref/resource": "uri"}
 
+_HEADERS = frozenset({VERSION_HEADER, METHOD_HEADER, NAME_HEADER})
+_NAME_FILLER = re.compile(r"[^a-z0-9]")
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _METHOD = re.compile(r"[!-+\--~]{1,256}")
 _PLAIN_VALUE = re.compile(r"[\"-+\--~](?:[ \"-+\--~]*[\"-+\--~])?")
@@ -77,6 +81,9 @@ def read_mcp_headers(headers: Mapping[str, str]) -> Call:
             repeated or malformed, or a method whose name no header has.
     """
     version = _read_version(headers)
+    others = [name for name in headers if name not in _HEADERS]
+    if not _HEADERS.isdisjoint(_NAME_FILLER.sub("-", name) for name in others):
+        raise CallError("a header that is read like one of MCP", is_mismatch=True)
     if version is None or version < _FIRST_WITH_BOUND_HEADERS:
         raise CallError("a protocol version that does not bind the headers to the body")
     method = _read_method_header(headers)
@@ -135,13 +142,15 @@ def _read_call(message: Message) -> Call:
     params = message.params or {}
     check_members(params, _PARAMS, "params")
     name = _read_name(method, params)
+    has_more = False
     if method in _BY_NAME:
+        has_more = not params.keys() <= _BOUND
         arguments = params.get("arguments", {})
         if not isinstance(arguments, dict):
             raise CallError("arguments that are not an object")
     else:
         arguments = {member: value for member, value in params.items() if member != "_meta"}
-    return Call(Protocol.MCP, method, name, arguments, message.id)
+    return Call(Protocol.MCP, method, name, arguments, message.id, has_more)
 
 
 def _read_name(method: str, params: dict[str, Json]) -> str:

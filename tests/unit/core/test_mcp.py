@@ -99,6 +99,16 @@ def test_a_call_is_read(method: str, params: object, expected: Call) -> None:
     assert read_mcp_calls(body(method, params)) == (expected,)
 
 
+@pytest.mark.parametrize("member", ["inputResponses", "requestState", "task"])
+def test_what_is_said_beside_the_arguments_is_noticed(member: str) -> None:
+    params = {"name": "pay", "arguments": {"amount": 1}, "_meta": {}}
+    for extra, expected in (({}, False), ({member: {}}, True)):
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {**params, **extra}}
+        (call,) = read_mcp_calls(json.dumps(body).encode())
+        assert call.has_more is expected
+        assert call.arguments == {"amount": 1}
+
+
 def test_a_notification_has_no_id() -> None:
     octets = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
     assert read_mcp_calls(octets) == (
@@ -233,6 +243,9 @@ def test_headers_alone_are_not_believed_in_versions_that_do_not_bind_them(
 
 
 HEADERS_REFUSED = {
+    "a name beside one read like it": headers("tools/call", "a") | {"mcp_name": "b"},
+    "a method beside one read like it": headers("tools/call", "a") | {"mcp.method": "b"},
+    "a version beside one read like it": headers("tools/call", "a") | {"mcp-protocol_version": ""},
     "no method": headers(None, "a"),
     "two methods": headers("tools/call,tools/list", "a"),
     "an empty method": headers("", "a"),
