@@ -30,6 +30,12 @@ from tests.docs.markdown_files import ROOT, Page
 FEWEST_RECIPES = 12
 SECTIONS = {"The policy", "What the agent sees", "Pitfalls"}
 
+KNOWN_LINTS = {
+    # As its page says: one replica, and an audit that is over.
+    "daily-budget": ("budget-memory",),
+    "temporary-access": ("unreachable",),
+}
+
 by_recipe = pytest.mark.parametrize("folder", RECIPES, ids=lambda folder: folder.name)
 
 
@@ -80,7 +86,8 @@ def test_the_cases_hold_and_exercise_every_rule(folder: Path) -> None:
 
 
 @by_recipe
-def test_a_service_takes_the_policy(folder: Path, tmp_path: Path) -> None:
+def test_a_service_takes_the_policy_and_finds_nothing_odd(folder: Path, tmp_path: Path) -> None:
+    ignored = [word for lint in KNOWN_LINTS.get(folder.name, ()) for word in ("--ignore", lint)]
     policies = load_policies(folder / "policy.yaml")
     keys = {"keys": {"file": str(ROOT / "docs/examples/jwks.json")}}
     services = [{"issuer": name, **keys} for name in sorted(named_services(policies))]
@@ -99,7 +106,9 @@ def test_a_service_takes_the_policy(folder: Path, tmp_path: Path) -> None:
         },
     }
     (tmp_path / "config.yaml").write_text(json.dumps(config))
-    done = CliRunner().invoke(app, ["validate", "--config", str(tmp_path / "config.yaml")])
+    done = CliRunner().invoke(
+        app, ["validate", "--config", str(tmp_path / "config.yaml"), "--strict", *ignored]
+    )
     assert done.exit_code == 0, done.output
     assert done.output.startswith("valid: ")
 
