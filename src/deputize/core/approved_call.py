@@ -13,11 +13,16 @@ import base64
 import hashlib
 from typing import NamedTuple
 
+import orjson
 import rfc8785
 
 from deputize.core.model import AccessRequest, Action, Call, Delegation, Json
 from deputize.core.request_body import BodyError, read_body
 from deputize.core.verdict import KeyWanted
+
+MAX_ARGUMENTS_BYTES = 65536
+"""Of all calls of a request, as JSON. Nobody reads more before approving it, and to bring it into
+canonical form costs a hundred times as much as to read it."""
 
 
 class ApprovalError(ValueError):
@@ -82,14 +87,15 @@ def describe_call(
 
     Raises:
         ApprovalError: it is not known in full: a body that is not complete, arguments that were
-            not read or have no canonical form, a connection that changes its protocol.
+            not read, are not all that is said, are too long or have no canonical form, a
+            connection that changes its protocol.
     """
     if "!" in request.path:
         # Envoy shows an octet that is no UTF-8 so, and sends the octet on.
         raise ApprovalError("a path with a `!`, which may stand for another octet")
     if action.upgrade:
         raise ApprovalError("what follows a change of protocol cannot be approved")
-    octets = _read_plain_body(request) if call is None else _canonical_arguments(call)
+    octets = _read_plain_body(request) if call is None else _canonical_arguments(call, action)
     digest = base64.urlsafe_b64encode(hashlib.sha256(octets).digest())
     return ApprovalSubject(
         agent=delegation.agent.text,
@@ -113,11 +119,19 @@ def _read_plain_body(request: AccessRequest) -> bytes:
         raise ApprovalError(str(error)) from None
 
 
-def _canonical_arguments(call: Call) -> bytes:
+def _canonical_arguments(call: Call, action: Action) -> bytes:
     if call.arguments is None:
         raise ApprovalError("the arguments of the call are not known")
+    if call.has_more:
+        # The answers to what a tool asks back, for example: nobody would have approved them.
+        raise ApprovalError("params with more than a name and arguments")
+    arguments = dict(call.arguments)
     try:
-        return rfc8785.dumps(dict(call.arguments))
-    except (ValueError, RecursionError):
+        if len(orjson.dumps(arguments)) > MAX_ARGUMENTS_BYTES // max(1, len(action.calls)):
+            raise ApprovalError(f"more than {MAX_ARGUMENTS_BYTES} bytes of arguments")
+        return rfc8785.dumps(arguments)
+    except ApprovalError:
+        raise
+    except (ValueError, TypeError, RecursionError):
         # Integers from 2**53 on, NaN, lone surrogates, or far too deep.
         raise ApprovalError("the arguments have no canonical form") from None

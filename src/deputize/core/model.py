@@ -162,7 +162,8 @@ class Call(NamedTuple):
     `method` is the JSON-RPC method (MCP), the operation (A2A v1, for example `SendMessage`) or
     `package.Service/Method` (gRPC). `name` is the tool, prompt or resource URI, the task of an
     A2A operation, and empty where there is none. `arguments` is None where they are not known:
-    only headers were read, or the protocol's binding has none. `id` is that of JSON-RPC.
+    only headers were read, or the protocol's binding has none. `id` is that of JSON-RPC. `has_more`
+    is true where the caller says more to the tool than its arguments: answers to its questions.
     """
 
     protocol: Protocol
@@ -170,6 +171,7 @@ class Call(NamedTuple):
     name: str
     arguments: Mapping[str, Json] | None
     id: str | int | None
+    has_more: bool = False
 
 
 class Action(NamedTuple):

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 
-from deputize.core.approved_call import ApprovalError, ApprovalSubject, describe_call
+from deputize.core.approved_call import (
+    MAX_ARGUMENTS_BYTES,
+    ApprovalError,
+    ApprovalSubject,
+    describe_call,
+)
 from deputize.core.model import AccessRequest, Action, Call, Json, Protocol
 from tests.harness.approvals import make_delegation
 from tests.harness.issuer import encode_base64url
@@ -86,6 +91,7 @@ def test_the_port_belongs_to_the_host() -> None:
 def test_what_cannot_be_approved() -> None:
     for unknown in (
         {"call": call_with(None)},
+        {"call": call_with({"amount": 1})._replace(has_more=True)},
         {"request": make_request(method="POST")},
         {"request": REQUEST._replace(body_defect="replaced")},
         {"request": REQUEST._replace(path="/v1/orders/a!b")},
@@ -96,6 +102,15 @@ def test_what_cannot_be_approved() -> None:
             describe(**unknown)
         assert refused.value.wanted is None
         assert not refused.value.is_unavailable
+
+
+def test_arguments_that_nobody_would_read_cannot_be_approved() -> None:
+    longest = MAX_ARGUMENTS_BYTES - len('{"a":""}')
+    assert has_canonical_form({"a": "x" * longest})
+    assert not has_canonical_form({"a": "x" * (longest + 1)})
+    call = call_with({"a": "x" * longest})
+    with pytest.raises(ApprovalError):
+        describe(call, action=ACTION._replace(calls=(call, call)))
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,11 @@ def encode(text: str) -> str:
             call("tools/call", "get_weather", {"city": "Oslo"}),
         ),
         ("tools/call", {"name": "a, b"}, call("tools/call", "a, b", {})),
-        ("tools/call", {"name": "a", "uri": 1, "task": {}}, call("tools/call", "a", {})),
+        (
+            "tools/call",
+            {"name": "a", "uri": 1, "task": {}},
+            call("tools/call", "a", {})._replace(has_more=True),
+        ),
         ("tools/call", {"name": "x" * MAX_NAME}, call("tools/call", "x" * MAX_NAME, {})),
         ("prompts/get", {"name": "\u00e9"}, call("prompts/get", "\u00e9", {})),
         (
@@ -102,11 +106,9 @@ def test_a_call_is_read(method: str, params: object, expected: Call) -> None:
 @pytest.mark.parametrize("member", ["inputResponses", "requestState", "task"])
 def test_what_is_said_beside_the_arguments_is_noticed(member: str) -> None:
     params = {"name": "pay", "arguments": {"amount": 1}, "_meta": {}}
-    for extra, expected in (({}, False), ({member: {}}, True)):
-        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {**params, **extra}}
-        (call,) = read_mcp_calls(json.dumps(body).encode())
-        assert call.has_more is expected
-        assert call.arguments == {"amount": 1}
+    assert read_mcp_calls(body("tools/call", params)) == (call("tools/call", "pay", {"amount": 1}),)
+    (noticed,) = read_mcp_calls(body("tools/call", {**params, member: {}}))
+    assert noticed == call("tools/call", "pay", {"amount": 1})._replace(has_more=True)
 
 
 def test_a_notification_has_no_id() -> None:
