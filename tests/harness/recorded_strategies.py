@@ -39,6 +39,12 @@ CONDITIONS = st.sampled_from(
         {"chain": "origin", "equals": AGENT},
         {"peer": "assurance", "equals": "certificate-checked"},
         {"time": {"begins": "08:00", "ends": "08:30"}},
+        {"cel": "request.headers['x-tenant'] == 'a'"},
+        {"cel": "'x' in principal.claims.groups || chain.size() > 1"},
+        {"cel": "!has(principal.claims.region) && principal.kind == 'unknown'"},
+        {"cel": "'orders:read' in scopes && peer.assurance == 'asserted-by-proxy'"},
+        {"cel": "now.getHours() == 8 && request.path != '/mcp' && agent.endsWith('research')"},
+        {"cel": "principal.claims.exists(name, name == 'region')"},
     ]
 )
 

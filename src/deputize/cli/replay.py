@@ -17,7 +17,8 @@ from typing import NamedTuple
 from deputize.cli.court import AgentCall, Court, SupposedCall, SupposedCallError
 from deputize.cli.recorded import Recorded, RecordedCall
 from deputize.cli.replay_call import Asked, read_again, suppose
-from deputize.cli.replay_variants import Known, Unknown, Variants, vary
+from deputize.cli.replay_conditions import Unknown
+from deputize.cli.replay_variants import Known, Variants, vary
 from deputize.config.policy_compiler import CompiledPolicies
 from deputize.core.audit_event import MAX_TEXT
 from deputize.core.model import RuleRef

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from deputize.cli.court import DEFAULT_AT, SupposedCall
 from deputize.cli.recorded import Recorded, RecordedCall
-from deputize.cli.replay_variants import (
-    RECORDED_FACTS,
+from deputize.cli.replay_conditions import RECORDED_FACTS, claims_of
+from deputize.cli.replay_expressions import (
+    asks_for_time,
     claim_of_claim,
     claim_of_fact,
-    claims_of,
-    login_claims,
+    facts_of_expression,
 )
+from deputize.cli.replay_variants import login_claims
 from deputize.config.policy_compiler import CompiledPolicies
 from deputize.core.case import Source
-from deputize.core.conditions import Compares, EqualsClaim, Exists, Within
+from deputize.core.conditions import Compares, EqualsClaim, Exists, Expression, Within
 from deputize.core.model import Binding, DelegationStyle, Json, Kind, Protocol, Resource
 from deputize.core.paths import PathError, parse_path
 from deputize.core.pattern_trees import RouteTree
@@ -52,6 +53,9 @@ class Asked:
             self.claims = self.claims.union(claims_of(condition))
             if isinstance(condition, Within):
                 self.time = True
+            elif isinstance(condition, Expression):
+                self.time = self.time or asks_for_time(condition)
+                self.facts |= facts_of_expression(condition)
             elif isinstance(condition, Compares | Exists | EqualsClaim):
                 fact = (condition.fact.source, condition.fact.name[0])
                 if fact in RECORDED_FACTS:

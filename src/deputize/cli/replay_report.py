@@ -29,7 +29,7 @@ from deputize.cli.inputs import refuse_input
 from deputize.cli.observe_report import Tally, visible, visible_text
 from deputize.cli.recorded import Recorded
 from deputize.cli.replay import Outcome, Replay, recorded_claims, recorded_outcome
-from deputize.cli.replay_variants import Unknown
+from deputize.cli.replay_conditions import Unknown
 from deputize.config.loader import load
 from deputize.config.policy_loader import is_service, load_policies
 from deputize.config.problems import ConfigError

@@ -15,9 +15,16 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+from deputize.cli.replay_conditions import (
+    Unknown,
+    ask_condition,
+    find_in_condition,
+    unknown_claim,
+)
+from deputize.cli.replay_expressions import claim_of_claim
 from deputize.config.policy_compiler import CompiledPolicies
-from deputize.core.case import Case, Fact, Source
-from deputize.core.conditions import Compares, Condition, EqualsClaim, Exists, Within
+from deputize.core.case import Case
+from deputize.core.conditions import Condition
 from deputize.core.limits import Limits, PrincipalScopes
 from deputize.core.matching import PrincipalPattern
 from deputize.core.model import Resource, RuleRef, StepUp
@@ -26,26 +33,6 @@ from deputize.core.rules import Rule, RuleEffect
 
 _NOBODY = frozenset({"\0"})
 """No subject of a token: it cannot be printed."""
-_AS_IT_IS = {
-    *((Source.PEER, name) for name in ("trustDomain", "namespace", "serviceAccount")),
-    *((Source.PRINCIPAL, name) for name in ("issuer", "subject")),
-}
-"""Facts that the supposed call has itself."""
-RECORDED_FACTS = {
-    (Source.PEER, "assurance"),
-    *((Source.CHAIN, name) for name in ("actors", "depth", "origin", "style")),
-    (Source.PRINCIPAL, "kind"),
-    (Source.TOKEN, "binding"),
-    (Source.TOKEN, "remainingSeconds"),
-}
-"""Facts that the supposed token gets as claims."""
-
-
-class Unknown(NamedTuple):
-    """Something an answer may hang on that no event records; `claim` is one that could be."""
-
-    text: str
-    claim: str = ""
 
 
 class Known(NamedTuple):
@@ -82,26 +69,20 @@ class Variants:
     unknown: Mapping[RuleRef | None, tuple[Unknown, ...]]
 
 
-def claim_of_fact(source: Source, name: str) -> str:
-    """The claim of a supposed token that holds a recorded fact."""
-    return f"recorded_{source.value}_{name}"
-
-
-def claim_of_claim(name: str) -> str:
-    """The claim of a supposed token that holds a recorded claim: none may look like our own."""
-    return f"recorded_claim_{name}"
-
-
 def find_unknown(rule: Rule, known: Known) -> tuple[Unknown, ...]:
     """What the rule asks about that is not known."""
-    found = [unknown for each in rule.conditions for unknown in _of_condition(each, known)]
-    found += (_claim(name) for p in rule.principals for name in p.claims.keys() - known.claims)
+    found = [
+        unknown for each in rule.conditions for unknown in find_in_condition(each, known.claims)
+    ]
+    found += (
+        unknown_claim(name) for p in rule.principals for name in p.claims.keys() - known.claims
+    )
     if rule.call is not None and not known.calls:
         found.append(Unknown("the calls in the request"))
     if rule.approval is not None and not _is_approved(rule, known):
         found.append(Unknown("an approval"))
     if rule.step_up is not None:
-        found += map(_claim, login_claims(rule.step_up) - known.claims)
+        found += map(unknown_claim, login_claims(rule.step_up) - known.claims)
     return tuple(dict.fromkeys(found))
 
 
@@ -109,18 +90,6 @@ def login_claims(need: StepUp) -> set[str]:
     """The claims a login is seen by."""
     asked = (("acr", bool(need.acr_values)), ("auth_time", need.max_age is not None))
     return {name for name, is_asked in asked if is_asked}
-
-
-def claims_of(condition: Condition) -> set[str]:
-    """The claims a condition asks about."""
-    match condition:
-        case Compares(fact=fact) | Exists(fact=fact):
-            facts = [fact]
-        case EqualsClaim(fact=fact, claim=claim):
-            facts = [fact, Fact(Source.CLAIM, claim)]
-        case _:
-            facts = []
-    return {fact.name[0] for fact in facts if fact.source is Source.CLAIM}
 
 
 def vary(policies: CompiledPolicies, known: Known) -> Variants:
@@ -134,7 +103,7 @@ def vary(policies: CompiledPolicies, known: Known) -> Variants:
         for pattern in entry.principals
         for name in pattern.claims.keys() - known.claims
     }
-    unknown[None] = tuple(map(_claim, sorted(limiting)))
+    unknown[None] = tuple(map(unknown_claim, sorted(limiting)))
     return Variants(
         _assume(policies, known, is_favourable=True),
         _assume(policies, known, is_favourable=False),
@@ -168,7 +137,9 @@ def _assume(policies: CompiledPolicies, known: Known, *, is_favourable: bool) ->
 
 def _rule(rule: Rule, known: Known, *, is_met: bool) -> Rule:
     conditions: list[Condition] = [
-        Assumed(condition.text, is_met) if _of_condition(condition, known) else _ask(condition)
+        Assumed(condition.text, is_met)
+        if find_in_condition(condition, known.claims)
+        else ask_condition(condition)
         for condition in rule.conditions
     ]
     step_up = rule.step_up
@@ -206,42 +177,3 @@ def _is_approved(rule: Rule, known: Known) -> bool:
         service in need.services and not (by_principal and need.approver_not_principal)
         for service, by_principal in known.approvals
     )
-
-
-def _claim(name: str) -> Unknown:
-    return Unknown(f"claim {name}", name)
-
-
-def _of_condition(condition: Condition, known: Known) -> list[Unknown]:
-    match condition:
-        case Within():
-            return []
-        case Compares(fact=fact) | Exists(fact=fact) | EqualsClaim(fact=fact):
-            claims = sorted(claims_of(condition) - known.claims)
-            key = (fact.source, fact.name[0])
-            sources = {Source.CLAIM, Source.PATH}
-            is_known = fact.source in sources or key in RECORDED_FACTS | _AS_IT_IS
-            return [*map(_claim, claims), *([] if is_known else [Unknown(str(fact))])]
-        case _:
-            return [Unknown(condition.text)]
-
-
-def _ask(condition: Condition) -> Condition:
-    """The same of the claim that holds the recorded fact."""
-    match condition:
-        case Compares() | Exists():
-            return replace(condition, fact=_moved(condition.fact))
-        case EqualsClaim():
-            claim = (claim_of_claim(condition.claim[0]), *condition.claim[1:])
-            return replace(condition, fact=_moved(condition.fact), claim=claim)
-        case _:
-            return condition
-
-
-def _moved(fact: Fact) -> Fact:
-    first, *rest = fact.name
-    if fact.source is Source.CLAIM:
-        return Fact(Source.CLAIM, (claim_of_claim(first), *rest))
-    if (fact.source, first) in RECORDED_FACTS:
-        return Fact(Source.CLAIM, (claim_of_fact(fact.source, first),))
-    return fact
