@@ -14,6 +14,7 @@ Sources: RFC 6750 section 3.1 (`insufficient_scope`); RFC 9470 sections 3 and 6 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -27,6 +28,8 @@ from deputize.core.reasons import Reason
 from deputize.core.rules import Budget, BudgetPart, Policies, Rule
 from deputize.core.verdict import Denial
 
+_CLOCK_SKEW = 60.0
+"""Seconds by which the clock where the principal logged in may be ahead of ours."""
 _ORDER = (
     Reason.SYSTEM_KEYS_UNAVAILABLE,
     Reason.POLICY_APPROVAL_INVALID,
@@ -136,7 +139,9 @@ def _check_login(rule: Rule, need: StepUp, case: Case) -> Denial | None:
 
 def _is_recent(claims: Mapping[str, Json], max_age: int, now: float) -> bool:
     try:
-        return "auth_time" in claims and now - read_time(claims, "auth_time") <= max_age
+        age = now - read_time(claims, "auth_time") if "auth_time" in claims else math.inf
+        # A time in milliseconds, for example, lies far ahead and would be recent for ever.
+        return -_CLOCK_SKEW <= age <= max_age
     except ClaimError:
         return False
 

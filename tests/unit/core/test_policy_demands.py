@@ -87,6 +87,7 @@ def test_a_login_that_is_strong_and_recent_enough() -> None:
     login(GOLD, acr="silver")
     login(RECENT, auth_time=NOW - 300)
     login(RECENT, auth_time=NOW)
+    login(RECENT, auth_time=NOW + 60)
     login(StepUp(("gold",), 300), acr="gold", auth_time=NOW - 1)
 
 
@@ -99,6 +100,8 @@ def test_a_login_that_is_strong_and_recent_enough() -> None:
         (GOLD, {"acr": None}),
         (RECENT, {}),
         (RECENT, {"auth_time": NOW - 301}),
+        (RECENT, {"auth_time": NOW + 61}),
+        (RECENT, {"auth_time": NOW * 1000}),
         (RECENT, {"auth_time": None}),
         (RECENT, {"auth_time": str(NOW)}),
         (RECENT, {"auth_time": True}),
