@@ -19,6 +19,7 @@ from deputize.config.yaml_tree import Collection, Entry, Node, Scalar, Tree
 
 WIDTH = 100
 _STEP = 2
+_TWO_LINES = 2
 _BLOCK = re.compile(r"([|>]-?)[ \t]*(?:#[^\n]*)?\n((?:.*\n?)*)")
 
 
@@ -43,12 +44,13 @@ class _Writer:
 
     def _block(self, node: Collection, indent: int) -> list[str]:
         """The lines of a collection that is not empty."""
-        key = node.owner.key.value if node.owner is not None and node.owner.key is not None else ""
+        is_apart = not node.is_mapping and _key_of(node) in self.apart
         lines: list[str] = []
         previous: list[str] = []
         for entry in node.entries:
             found = self._entry(entry, indent)
-            if key in self.apart and len(previous + found) > _STEP:
+            # Two that have one line each may stand together.
+            if is_apart and previous and sum(map(bool, previous + found)) > _TWO_LINES:
                 lines.append("")
             lines += found
             previous = found
@@ -82,6 +84,11 @@ class _Writer:
         if _fits(value, len(head) + 1):
             return [f"{head} {_flow(value)}{note}", *_comments(value.tail, indent)]
         return [f"{head}{note}", *self._block(value, indent + _STEP)]
+
+
+def _key_of(node: Collection) -> str:
+    owner = node.owner
+    return owner.key.value if owner is not None and owner.key is not None else ""
 
 
 def _fits(node: Collection, column: int) -> bool:
