@@ -140,10 +140,10 @@ def _check_login(rule: Rule, need: StepUp, case: Case) -> Denial | None:
 def _is_recent(claims: Mapping[str, Json], max_age: int, now: float) -> bool:
     try:
         age = now - read_time(claims, "auth_time") if "auth_time" in claims else math.inf
-        # A time in milliseconds, for example, lies far ahead and would be recent for ever.
-        return -_CLOCK_SKEW <= age <= max_age
     except ClaimError:
         return False
+    # A time in milliseconds, for example, lies far ahead and would be recent for ever.
+    return -_CLOCK_SKEW <= age <= max_age
 
 
 def _check_approval(
