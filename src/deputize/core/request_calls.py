@@ -6,6 +6,7 @@ stranger gets his body parsed.
 Rules of this file:
 - On such a resource a request is a call of its protocol or refused. Methods that the protocol has
   no call for (a GET that opens a stream of MCP) hold none; only a rule without calls covers them.
+  They have no body either: a server might read a call from it.
 - A body counts only whole.
 
 Sources: MCP 2026-07-28, Streamable HTTP (`Mcp-Method`, `Mcp-Name`); A2A 1.0 sections 9 to 11;
@@ -26,7 +27,12 @@ from deputize.core.mcp import (
 from deputize.core.model import AccessRequest, Action, Binding, Call, Protocol, Resource
 from deputize.core.pattern_trees import RouteTree
 from deputize.core.reasons import Reason
-from deputize.core.request_body import BodyError, BodyTruncatedError, read_json_body
+from deputize.core.request_body import (
+    BodyError,
+    BodyTruncatedError,
+    read_body,
+    read_json_body,
+)
 from deputize.core.verdict import Denied
 
 _POST = "POST"
@@ -65,14 +71,16 @@ def read_calls(action: Action, request: AccessRequest, resource: Resource | None
 def _read(action: Action, request: AccessRequest, resource: Resource) -> tuple[Call, ...]:
     match resource.protocol:
         case Protocol.MCP:
-            return _read_mcp(request, resource) if action.method == _POST else ()
+            return _read_mcp(action, request, resource)
         case Protocol.GRPC:
             return (_read_grpc(action, request),)
         case _:
             return _read_a2a(action, request, resource)
 
 
-def _read_mcp(request: AccessRequest, resource: Resource) -> tuple[Call, ...]:
+def _read_mcp(action: Action, request: AccessRequest, resource: Resource) -> tuple[Call, ...]:
+    if action.method != _POST:
+        return _read_none(request)
     try:
         body = read_json_body(request)
     except BodyTruncatedError:
@@ -93,8 +101,14 @@ def _read_a2a(action: Action, request: AccessRequest, resource: Resource) -> tup
             return (read_a2a_grpc(action.segments),)
         case _:
             if action.method != _POST:
-                return ()
+                return _read_none(request)
             return read_a2a_json_rpc(read_json_body(request))
+
+
+def _read_none(request: AccessRequest) -> tuple[Call, ...]:
+    if read_body(request):
+        raise CallError("a body, where the method has no call")
+    return ()
 
 
 def _read_grpc(action: Action, request: AccessRequest) -> Call:

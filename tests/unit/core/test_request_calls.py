@@ -119,7 +119,12 @@ def test_where_no_protocol_is_spoken_nothing_is_read(resource: Resource | None) 
 @pytest.mark.parametrize("resource", [MCP, MCP_HEADERS, A2A])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_other_methods_of_json_rpc_hold_no_call(resource: Resource, method: str) -> None:
-    assert calls(asked(TOOL, method=method), resource) == ()
+    assert calls(asked(method=method), resource) == ()
+    assert calls(asked(method=method, headers={"content-length": "0"}), resource) == ()
+    with refused(Reason.REQUEST_BODY_UNREADABLE):
+        calls(asked(TOOL, method=method), resource)
+    with refused(Reason.REQUEST_BODY_TRUNCATED):
+        calls(asked(method=method, headers={"content-length": "99"}), resource)
 
 
 @pytest.mark.parametrize(
