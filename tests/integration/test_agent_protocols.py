@@ -17,12 +17,20 @@ from tests.harness.grpc_serving import TRANSPORTS
 
 A2A: dict[str, Any] = {"a2a": {"operations": ["SendMessage", "GetTask"]}, "scopes": ["tasks"]}
 A2A_SERVICE = "lf.a2a.v1.A2AService"
-ORDERS = "orders.v1.Orders"
+ORDERS, STOCK = "orders.v1.Orders", "orders.v1.Stock"
+YEAR_SECONDS = 31536000
 RULES = (
     allow("json-rpc", "agents.example", path="/a2a", **A2A),
     allow("rest", "agents.example", path="/rest/**", methods=["POST", "GET"], **A2A),
     allow("rpc", "agents.example", path=f"/{A2A_SERVICE}/**", **A2A),
     allow("orders", "grpc.example", path="/**", grpc={"methods": [f"{ORDERS}/Get"]}),
+    allow(
+        "stock",
+        "grpc.example",
+        path="/**",
+        grpc={"methods": [f"{STOCK}/*"]},
+        budget={"limit": 1, "windowSeconds": YEAR_SECONDS},
+    ),
     allow("chat", "chat.example", path="/ws", method="GET", upgrades=["websocket"]),
     allow("page", "chat.example", path="/page", method="GET"),
 )
@@ -98,6 +106,15 @@ def test_grpc(
         assert reply.details
         assert "{" not in reply.details
         assert stage.upstream.rpcs[before:] == []
+
+
+def test_a_budget_of_grpc_calls(stage: AgentStage) -> None:
+    codes = [
+        call_rpc(stage, "grpc.example", f"/{STOCK}/Get", b"", token=stage.token()).code.name
+        for _ in range(2)
+    ]
+    # What Envoy makes of 429 (gRPC `http-grpc-status-mapping.md`).
+    assert codes == ["OK", "UNAVAILABLE"]
 
 
 def test_an_upgrade_needs_a_rule_that_lists_it(stage: AgentStage) -> None:
