@@ -81,8 +81,11 @@ def test_no_proof_is_copied_with_changes() -> None:
         for alias in node.names
     }
     assert imported == {"dataclass", "field"}
+    # What the commands and the analysis of policies make reaches no proxy.
+    offline = {SOURCE / "analysis", SOURCE / "cli"}
+    deciding = [file for file in source_files() if offline.isdisjoint(file.parents)]
     copying = {"_replace", "_make"}
-    assert not [file for file in source_files() if copying & attribute_names(file)]
+    assert not [file for file in deciding if copying & attribute_names(file)]
 
 
 def attribute_names(file: Path) -> set[str]:

@@ -12,7 +12,7 @@ from deputize.core.a2a import (
     read_a2a_rest,
 )
 from deputize.core.json_rpc import CallError
-from deputize.core.model import Call, Protocol
+from deputize.core.model import Call, Json, Protocol
 
 OPERATIONS = (
     "SendMessage",
@@ -108,10 +108,10 @@ def rest(operation: str, task: str = "") -> Call:
     ],
 )
 def test_a_json_rpc_call_is_read(
-    method: str, params: dict[str, object], operation: str, task: str
+    method: str, params: dict[str, Json], operation: str, task: str
 ) -> None:
     (call,) = read_a2a_json_rpc(body(method, params))
-    assert call == (Protocol.A2A, operation, task, params, 7)
+    assert call == Call(Protocol.A2A, operation, task, params, 7)
 
 
 def test_params_may_be_absent() -> None:
