@@ -99,6 +99,9 @@ def policy_replay(
         ),
     ],
     since: SinceOption = None,
+    answers_only: Annotated[
+        bool, typer.Option("--answers-only", help="Another reason or rule is no change.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     strict: StrictOption = False,
 ) -> None:
@@ -120,7 +123,7 @@ def policy_replay(
         replay = Replay(policies, recorded_claims(reading.events), is_observed=is_observed)
     except ConfigError as error:
         refuse_input(str(error))
-    compared = compare(reading.events, replay)
+    compared = compare(reading.events, replay, answers_only=answers_only)
     if as_json:
         told = _to_json(reading, compared)
         typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
@@ -129,7 +132,7 @@ def policy_replay(
     raise typer.Exit(1 if compared.changes else 0)
 
 
-def compare(events: list[Recorded], replay: Replay) -> Comparison:
+def compare(events: list[Recorded], replay: Replay, *, answers_only: bool) -> Comparison:
     """Every event against what the policies say now."""
     compared = Comparison()
     for event in events:
@@ -138,10 +141,12 @@ def compare(events: list[Recorded], replay: Replay) -> Comparison:
             continue
         answer, before = replay.decide(event), recorded_outcome(event)
         compared.budgeted += answer.has_budget
-        if answer.outcome == before:
+        after = answer.outcome
+        is_same = after is not None and answers_only and after.state == before.state
+        if after == before or is_same:
             compared.unchanged += 1
-        elif answer.outcome is not None:
-            change = Change(before, answer.outcome, event.agent or "", event.target)
+        elif after is not None:
+            change = Change(before, after, event.agent or "", event.target)
             _count(compared.changes, change, event)
         else:
             key = Open(answer.unknown, event.agent or "", event.target)

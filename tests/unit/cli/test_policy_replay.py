@@ -172,6 +172,16 @@ def test_a_refused_call(bench: Bench, rules: Any, change: list[str]) -> None:  #
     assert bench.changes() == change
 
 
+def test_another_reason_or_rule_may_be_no_change(bench: Bench) -> None:
+    bench.recorder.ask()
+    bench.recorder.ask(method="DELETE")
+    bench.use(bench.new, {"name": "other"}, {"methods": ["DELETE"], "scopes": ["x"]})
+    assert sorted(bench.changes()) == ["other reason", "other rule"]
+    assert bench.replay("--answers-only")["totals"]["unchanged"] == 2
+    bench.use(bench.new, {"methods": ["DELETE"]})
+    assert bench.replay("--answers-only")["totals"]["changed"] == 2
+
+
 def test_what_observe_mode_let_pass_is_refused_once_enforced(bench: Bench) -> None:
     bench.recorder.is_observed = True
     bench.recorder.ask(method="DELETE")
