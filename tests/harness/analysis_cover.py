@@ -28,7 +28,15 @@ _POSITIONS = 3
 class Locator:
     """Finds requests in the boxes of a space of these policies."""
 
-    def __init__(self, space: Space, *sets: PolicySet, asked: Asked = NOTHING) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *sets: PolicySet,
+        asked: Asked = NOTHING,
+        path_sort: Callable[[tuple[str, ...]], object] = lambda _path: None,
+    ) -> None:
+        """`path_sort` tells paths apart that no pattern does."""
+        self._path_sort = path_sort
         self._space = space
         rules = [rule for each in sets for rule in each.rules]
         routes = [route for each in sets for route in each.routes]
@@ -77,7 +85,8 @@ class Locator:
             self._find("principal", who, space.principals.examples, self._principal),
             self._find("host", point.host, space.hosts.examples, self._host),
             self._find("method", point.method, space.methods.examples, self._method),
-            self._find("path", point.segments, space.paths.examples, self._path),
+            self._find("path", point.segments, space.paths.examples, self._path)
+            or self._find("no call", point.segments, space.paths.examples, self._path_alone),
             self._find("call", self._atom(point.call), space.calls.examples, self._call),
             self._find("upgrade", point.upgrade, space.upgrades.examples, lambda text: text),
             1 << max(at for at, depth in depths if depth <= point.depth),
@@ -106,12 +115,12 @@ class Locator:
         return method if method in self._methods else None
 
     def _path(self, segments: tuple[str, ...]) -> object:
-        try:
-            call = read_grpc_call("POST", segments, "application/grpc")
-        except CallError:
-            call = None
-        as_call = self._call(self._atom(call))
-        return {pattern for pattern in self._paths if pattern.matches(segments)}, as_call
+        return self._path_alone(segments), self._call(self._atom(_as_grpc(segments)))
+
+    def _path_alone(self, segments: tuple[str, ...]) -> object:
+        """Where the path names no call of gRPC, that of a request that is none is as good."""
+        matched = {pattern for pattern in self._paths if pattern.matches(segments)}
+        return matched, self._path_sort(segments)
 
     def _call(self, atom: CallAtom) -> object:
         if atom.protocol is None:
@@ -167,3 +176,10 @@ class Locator:
         if len(found) > 1:
             return ERROR
         return YES if found == {"a"} else NO
+
+
+def _as_grpc(segments: tuple[str, ...]) -> Call | None:
+    try:
+        return read_grpc_call("POST", segments, "application/grpc")
+    except CallError:
+        return None

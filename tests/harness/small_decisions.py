@@ -118,6 +118,8 @@ def _read(point: Point, resource: Resource | None) -> tuple[Call, ...]:
     is_grpc, call = resource.protocol is Protocol.GRPC, point.call
     is_by_path = is_grpc or resource.binding in {Binding.REST, Binding.GRPC}
     if not is_by_path and point.method != "POST":
+        if call is not None and call.protocol is not Protocol.GRPC:
+            raise ValueError
         return ()
     if call is None or call.protocol is not resource.protocol:
         raise ValueError

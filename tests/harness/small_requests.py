@@ -95,7 +95,7 @@ def every_request(wide: Iterable[str], budgets: Iterable[str]) -> Iterator[Point
     chosen |= dict.fromkeys(budgets, (YES, NO))
     for values in itertools.product(*chosen.values()):
         at = dict(zip(chosen, values, strict=True))
-        if _is_impossible(at["calls"], at["paths"]):
+        if _is_impossible(at["calls"], at["paths"], at["methods"]):
             continue
         issuer, subject = cast("tuple[str, str]", at["people"])
         acr, age = cast("tuple[str, int | None]", at["logins"])
@@ -158,8 +158,8 @@ def budget_names(*sets: PolicySet) -> list[str]:
     )
 
 
-def _is_impossible(call: object, path: object) -> bool:
-    """A call of gRPC is the one its path names."""
+def _is_impossible(call: object, path: object, method: object) -> bool:
+    """A call of gRPC is the one its path names, and a POST."""
     if not isinstance(call, Call) or call.protocol is not Protocol.GRPC:
         return False
-    return call.method != "/".join(cast("tuple[str, ...]", path))
+    return method != "POST" or call.method != "/".join(cast("tuple[str, ...]", path))

@@ -12,7 +12,7 @@ Sources: as in `core/mcp.py`, `core/a2a.py` and `core/grpc_call.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from deputize.analysis.boxes import Mask
@@ -41,18 +41,18 @@ OPERATIONS = (
     "DeleteTaskPushNotificationConfig",
     "GetExtendedAgentCard",
 )
-_TASK = "task"
-_CONFIGS = ("tasks", ANY, "pushNotificationConfigs")
+_CONFIGS = "pushNotificationConfigs"
+_ODD = "x:y"
+"""No name of a tenant, of a verb or of a config; it stands for all others that are none."""
+_COLLECTIONS = ("tasks", "extendedAgentCard")
+_TASKS = (ANY, "task:cancel", "task:subscribe", _ODD, *_COLLECTIONS)
 _REST_SHAPES: tuple[tuple[str, ...], ...] = (
     ("message:send",),
     ("message:stream",),
-    ("tasks",),
-    ("tasks", ANY),
-    ("tasks", f"{_TASK}:cancel"),
-    ("tasks", f"{_TASK}:subscribe"),
-    _CONFIGS,
-    (*_CONFIGS, ANY),
-    ("extendedAgentCard",),
+    *((name,) for name in _COLLECTIONS),
+    *(("tasks", task) for task in _TASKS),
+    *(("tasks", task, _CONFIGS) for task in _TASKS),
+    *(("tasks", task, _CONFIGS, config) for task in _TASKS for config in (ANY, _ODD)),
 )
 
 
@@ -73,7 +73,7 @@ class CallAtoms:
     def __init__(
         self,
         patterns: Sequence[CallPattern],
-        protocols: frozenset[Protocol],
+        protocols: Collection[Protocol | None],
         paths: Iterable[tuple[str, ...]],
     ) -> None:
         """`paths` are the examples of all paths."""
@@ -111,16 +111,12 @@ class CallAtoms:
     def read_grpc(self, path: tuple[str, ...]) -> Mask:
         """The one call that gRPC has at this path; nothing where it has none."""
         call = _try_grpc(path) if self._grpc else None
-        return 0 if call is None else 1 << self._grpc[self._signature(call.method)]
+        return 0 if call is None else 1 << self._grpc[_signature(self._patterns, call.method)]
 
     def read_a2a(self, binding: Binding | None, method: str, path: tuple[str, ...]) -> Mask:
         """The operation that this path and method are; `path` begins below the base."""
-        try:
-            rest = binding is Binding.REST
-            call = read_a2a_rest(method, path) if rest else read_a2a_grpc(path)
-        except CallError:
-            return 0
-        return 1 << self.listed.index(CallAtom(Protocol.A2A, call.method, ""))
+        operation = _try_a2a(binding, method, path)
+        return 1 << self.listed.index(CallAtom(Protocol.A2A, operation, "")) if operation else 0
 
     def _mcp(self) -> list[CallAtom]:
         patterns = [one for one in self._patterns if one.protocol is Protocol.MCP]
@@ -143,13 +139,9 @@ class CallAtoms:
     def _add_grpc(self, path: tuple[str, ...]) -> None:
         call = _try_grpc(path)
         if call is not None:
-            signature = self._signature(call.method)
+            signature = _signature(self._patterns, call.method)
             if self._grpc.setdefault(signature, len(self.listed)) == len(self.listed):
                 self.listed.append(CallAtom(Protocol.GRPC, call.method, ""))
-
-    def _signature(self, method: str) -> frozenset[str]:
-        call = Call(Protocol.GRPC, method, "", None, None)
-        return frozenset("\n".join(one.methods) for one in self._patterns if one.matches(call))
 
 
 def further_paths(
@@ -157,6 +149,7 @@ def further_paths(
 ) -> list[PathPattern]:
     """Patterns for the paths that calls follow from, so that they are told apart."""
     listed: list[tuple[str, ...]] = []
+    beginnings: list[tuple[str, ...]] = []
     found = ((route.resource, route.path.segments[: route.resource.base]) for route in routes)
     resources = dict.fromkeys(found)
     for resource, base in resources:
@@ -164,6 +157,7 @@ def further_paths(
             listed += [
                 (*base, *tenant, *shape) for shape in _REST_SHAPES for tenant in ((), (ANY,))
             ]
+            beginnings += [(*base, first) for first in (*_COLLECTIONS, _ODD)]
         elif resource.protocol is Protocol.A2A and resource.binding is Binding.GRPC:
             listed += [(GRPC_SERVICE, operation) for operation in OPERATIONS]
     if any(resource.protocol is Protocol.GRPC for resource, _ in resources):
@@ -171,8 +165,33 @@ def further_paths(
         listed.append((ANY, ANY))
         for text in sorted(texts):
             listed += _grpc_paths(text, texts)
-    unique = dict.fromkeys(listed)
-    return [PathPattern("/" + "/".join(each), each, has_tail=False) for each in unique]
+    return [
+        *(PathPattern("", each, has_tail=False) for each in dict.fromkeys(listed)),
+        *(PathPattern("", each, has_tail=True) for each in dict.fromkeys(beginnings)),
+    ]
+
+
+def path_sort(
+    patterns: Sequence[CallPattern], routes: Iterable[RouteLike]
+) -> Callable[[tuple[str, ...]], Hashable]:
+    """What the calls of a path are, in each way it may be read: paths that differ in it differ."""
+    resources = {route.resource._replace(metadata_url="") for route in routes}
+    is_grpc = any(
+        each.protocol is Protocol.GRPC or each.binding is Binding.GRPC for each in resources
+    )
+    by_path = [each for each in resources if each.binding in {Binding.REST, Binding.GRPC}]
+
+    def sort(path: tuple[str, ...]) -> Hashable:
+        call = _try_grpc(path) if is_grpc else None
+        signature = None if call is None else _signature(patterns, call.method)
+        operations = [
+            _try_a2a(each.binding, method, path[each.base :])
+            for each in by_path
+            for method in ("GET", "POST", "DELETE")
+        ]
+        return signature, tuple(operations)
+
+    return sort
 
 
 def _grpc_paths(text: str, texts: set[str]) -> list[tuple[str, str]]:
@@ -184,6 +203,21 @@ def _grpc_paths(text: str, texts: set[str]) -> list[tuple[str, str]]:
     if slash:
         return [(service, each) for _, _, each in examples if each] + [(service, ANY)]
     return [(each, ANY) for each in dict.fromkeys(each for each, _, _ in examples) if each]
+
+
+def _signature(patterns: Iterable[CallPattern], method: str) -> frozenset[str]:
+    """The patterns that cover the call of gRPC."""
+    call = Call(Protocol.GRPC, method, "", None, None)
+    return frozenset("\n".join(one.methods) for one in patterns if one.matches(call))
+
+
+def _try_a2a(binding: Binding | None, method: str, path: tuple[str, ...]) -> str:
+    """The operation; empty where there is none."""
+    try:
+        is_rest = binding is Binding.REST
+        return (read_a2a_rest(method, path) if is_rest else read_a2a_grpc(path)).method
+    except CallError:
+        return ""
 
 
 def _try_grpc(path: tuple[str, ...]) -> Call | None:

@@ -17,8 +17,6 @@ from deputize.analysis.space import CALL, HOST, METHOD, PATH, Space
 from deputize.core.call_patterns import CallPattern
 from deputize.core.model import Binding, Protocol, Resource
 
-_BY_PATH = frozenset({Binding.REST, Binding.GRPC})
-
 
 class ReadRoutes:
     """The routes of one set of policies."""
@@ -31,10 +29,10 @@ class ReadRoutes:
         self.unreadable: list[Box] = []
         """What is refused because it is no call of the protocol."""
         for (resource, hosts), paths in _grouped(space, routes).items():
-            if resource.protocol is Protocol.A2A and resource.binding in _BY_PATH:
-                self._add_by_path(resource, hosts, paths)
-            elif resource.protocol is Protocol.GRPC:
-                self._add_grpc(hosts, paths)
+            if resource.binding is Binding.REST:
+                self._add_rest(resource, hosts, paths)
+            elif resource.protocol is Protocol.GRPC or resource.binding is Binding.GRPC:
+                self._add_grpc(resource, hosts, paths)
             elif resource.protocol is not None:
                 self._add_by_body(resource.protocol, hosts, paths)
 
@@ -50,36 +48,44 @@ class ReadRoutes:
         return boxes
 
     def _add_by_body(self, protocol: Protocol, hosts: Mask, paths: Mask) -> None:
+        atoms, methods = self._space.call_atoms, self._space.methods
         masks = {HOST: hosts, METHOD: self._post, PATH: paths}
         self._by_body.setdefault(protocol, []).append(masks)
-        self._refuse(masks, ~self._space.call_atoms.of_protocol[protocol])
+        self._refuse(masks, ~atoms.of_protocol[protocol])
+        # What is no POST may have no body.
+        bodies = atoms.of_protocol[Protocol.MCP] | atoms.of_protocol[Protocol.A2A]
+        self._refuse({**masks, METHOD: methods.full & ~self._post}, bodies)
 
-    def _add_grpc(self, hosts: Mask, paths: Mask) -> None:
+    def _add_grpc(self, resource: Resource, hosts: Mask, paths: Mask) -> None:
         space = self._space
         masks = {HOST: hosts, METHOD: self._post, PATH: paths}
-        self._by_body.setdefault(Protocol.GRPC, []).append(masks)
         self._refuse({**masks, METHOD: space.methods.full & ~self._post}, space.calls.full)
         for call, covered in _by_call(
             (space.call_atoms.read_grpc(space.paths.examples[path]), path) for path in bits(paths)
         ):
             self._refuse({**masks, PATH: covered}, ~call)
+        if resource.protocol is Protocol.GRPC:
+            self._by_body.setdefault(Protocol.GRPC, []).append(masks)
+        else:
+            self._add_by_path(resource, masks, "POST", 0)
 
-    def _add_by_path(self, resource: Resource, hosts: Mask, paths: Mask) -> None:
-        space = self._space
-        base = resource.base if resource.binding is Binding.REST else 0
-        for at, method in enumerate(space.methods.examples):
-            for call, covered in _by_call(
-                (self._read_a2a(resource, method, space.paths.examples[path][base:]), path)
-                for path in bits(paths)
-            ):
-                masks = {HOST: hosts, METHOD: 1 << at, PATH: covered}
-                if call:
-                    self._by_path.append((call, masks))
-                else:
-                    self._refuse(masks, space.calls.full)
+    def _add_rest(self, resource: Resource, hosts: Mask, paths: Mask) -> None:
+        for at, method in enumerate(self._space.methods.examples):
+            masks = {HOST: hosts, METHOD: 1 << at, PATH: paths}
+            self._add_by_path(resource, masks, method, resource.base)
 
-    def _read_a2a(self, resource: Resource, method: str, path: tuple[str, ...]) -> Mask:
-        return self._space.call_atoms.read_a2a(resource.binding, method, path)
+    def _add_by_path(
+        self, resource: Resource, masks: dict[int, Mask], method: str, base: int
+    ) -> None:
+        atoms, examples = self._space.call_atoms, self._space.paths.examples
+        for call, covered in _by_call(
+            (atoms.read_a2a(resource.binding, method, examples[path][base:]), path)
+            for path in bits(masks[PATH])
+        ):
+            if call:
+                self._by_path.append((call, {**masks, PATH: covered}))
+            else:
+                self._refuse({**masks, PATH: covered}, self._space.calls.full)
 
     def _refuse(self, masks: dict[int, Mask], calls: Mask) -> None:
         calls &= self._space.calls.full
@@ -88,13 +94,18 @@ class ReadRoutes:
 
 
 def impossible(space: Space) -> list[Box]:
-    """What no request can be: a call of gRPC that is not the one its path names."""
+    """What no request can be: a call of gRPC that is no POST, or not the one its path names."""
+    calls = space.call_atoms.of_protocol[Protocol.GRPC]
+    if not calls:
+        return []
+    methods = space.methods.full & ~space.methods.mask(["POST"])
     found = ((space.call_atoms.read_grpc(path), at) for at, path in enumerate(space.paths.examples))
-    return [
+    boxes = [
         space.box({PATH: space.paths.full & ~covered, CALL: call})
         for call, covered in _by_call(found)
-        if call and space.paths.full & ~covered
+        if call
     ]
+    return [box for box in (*boxes, space.box({METHOD: methods, CALL: calls})) if all(box.dense)]
 
 
 def _by_call(found: Iterable[tuple[Mask, int]]) -> Iterable[tuple[Mask, Mask]]:

@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple
 
 from deputize.analysis.boxes import UndecidedError
@@ -60,14 +60,18 @@ class _State(NamedTuple):
     tails: frozenset[int]
 
 
-def find_atoms(patterns: Iterable[SegmentPattern], rules: SegmentRules) -> list[Atom]:
-    """Every set of patterns that match together, with an example.
+def find_atoms(
+    patterns: Iterable[SegmentPattern],
+    rules: SegmentRules,
+    sort: Callable[[tuple[str, ...]], Hashable] = lambda _example: None,
+) -> list[Atom]:
+    """Every set of patterns that match together, with an example of each sort there is.
 
     Raises:
         UndecidedError: there are too many.
     """
     root, fresh = _plant(patterns)
-    found: dict[frozenset[int], tuple[str, ...]] = {}
+    found: dict[tuple[frozenset[int], Hashable], tuple[str, ...]] = {}
     seen: set[tuple[frozenset[int], frozenset[int]]] = set()
     waiting = [_State((), (root,), frozenset())]
     while waiting:
@@ -76,7 +80,7 @@ def find_atoms(patterns: Iterable[SegmentPattern], rules: SegmentRules) -> list[
             for after in _steps(state, rules, fresh):
                 matched = _matched(after, rules)
                 if matched and len(after.example) > rules.head:
-                    found.setdefault(matched, after.example)
+                    found.setdefault((matched, sort(after.example)), after.example)
                 key = (frozenset(map(id, after.nodes)), after.tails)
                 if after.nodes and after.example[-1] and key not in seen:
                     seen.add(key)
@@ -84,7 +88,7 @@ def find_atoms(patterns: Iterable[SegmentPattern], rules: SegmentRules) -> list[
         if len(found) > MAX_ATOMS or len(seen) > _MAX_STATES:
             raise UndecidedError("the patterns overlap in too many ways")
         waiting = following
-    return [(example, matched) for matched, example in found.items()]
+    return [(example, matched) for (matched, _), example in found.items()]
 
 
 def _plant(patterns: Iterable[SegmentPattern]) -> tuple[_Node, str]:
@@ -120,7 +124,8 @@ def _steps(state: _State, rules: SegmentRules, fresh: str) -> Iterable[_State]:
         texts.add(fresh)
         if rules.may_end_empty:
             texts.add("")
-    for text in sorted(texts):
+    # The fresh one first: of several ways to one state it is the one least odd.
+    for text in sorted(texts, key=lambda text: (text != fresh, text)):
         reached = [
             child
             for node in state.nodes

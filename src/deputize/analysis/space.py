@@ -6,13 +6,13 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain as concat
 from itertools import count, product
 from typing import Final
 
 from deputize.analysis.boxes import Box, Mask, Work
-from deputize.analysis.call_atoms import CallAtom, CallAtoms, further_paths
+from deputize.analysis.call_atoms import CallAtom, CallAtoms, further_paths, path_sort
 from deputize.analysis.dimension import Dimension, Named
 from deputize.analysis.policy_set import NOTHING, Asked, PolicySet, call_patterns
 from deputize.analysis.segment_atoms import (
@@ -27,7 +27,7 @@ from deputize.analysis.text_atoms import find_hosts
 from deputize.analysis.variables import Variables
 from deputize.core.call_patterns import CallPattern
 from deputize.core.matching import ANY, AgentPattern, PathPattern, PrincipalPattern
-from deputize.core.model import Protocol
+from deputize.core.model import Binding, Protocol
 
 AGENT, PRINCIPAL, HOST, METHOD, PATH, CALL, UPGRADE, DEPTH = range(8)
 MAX_WORK = 20_000_000
@@ -46,7 +46,9 @@ class Space:
         rules = [rule for policies in sets for rule in policies.rules]
         routes = [route for policies in sets for route in policies.routes]
         calls = call_patterns(sets, asked)
-        protocols = frozenset(each.resource.protocol for each in routes) - {None}
+        protocols = {each.resource.protocol for each in routes}
+        if any(each.resource.binding is Binding.GRPC for each in routes):
+            protocols.add(Protocol.GRPC)
         self.work: Final = Work(MAX_WORK)
         self.variables: Final = _variables(sets)
         self.agents: Final = _agents(sets, asked)
@@ -54,12 +56,12 @@ class Space:
         hosts = (*concat.from_iterable(rule.hosts for rule in rules), *asked.hosts)
         self.hosts: Final = _hosts((*hosts, *(route.host for route in routes)))
         methods = (*concat.from_iterable(rule.methods for rule in rules), *asked.methods)
-        self.methods: Final = _methods(methods, _METHODS_OF_CALLS if protocols else ())
+        self.methods: Final = _methods(methods, _METHODS_OF_CALLS if protocols - {None} else ())
         paths = [path for rule in rules for path in rule.paths] + list(asked.paths)
         paths += [route.path for route in routes]
-        self.paths: Final = _paths(paths, further_paths(calls, routes))
-        known: frozenset[Protocol] = frozenset(each for each in protocols if each is not None)
-        self.call_atoms: Final = CallAtoms(calls, known, self.paths.examples)
+        further = further_paths(calls, routes)
+        self.paths: Final = _paths(paths, further, path_sort(calls, routes))
+        self.call_atoms: Final = CallAtoms(calls, protocols, self.paths.examples)
         self.calls: Final = _calls(self.call_atoms, calls)
         self.upgrades: Final = _upgrades(sets)
         self.depths: Final = _depths(sets)
@@ -114,10 +116,12 @@ def _variables(sets: Sequence[PolicySet]) -> Variables:
 
 
 def _segments(
-    patterns: Mapping[SegmentPattern, str], rules: SegmentRules
+    patterns: Mapping[SegmentPattern, str],
+    rules: SegmentRules,
+    sort: Callable[[tuple[str, ...]], Hashable],
 ) -> tuple[list[tuple[str, ...]], dict[Hashable, Mask], list[Named]]:
     listed = list(patterns)
-    atoms = find_atoms(listed, rules)
+    atoms = find_atoms(listed, rules, sort)
     masks: dict[Hashable, Mask] = dict.fromkeys(listed, 0)
     for number, (_, matched) in enumerate(atoms):
         for at in matched:
@@ -132,17 +136,19 @@ def _agents(sets: Sequence[PolicySet], asked: Asked) -> Dimension[tuple[str, ...
         listed += (agent for entry in each.limits.agent_ceilings for agent in entry.agents)
     listed += asked.agents
     texts = {SegmentPattern(each.segments, each.has_tail): each.text for each in listed}
-    examples, masks, names = _segments(texts, AGENTS)
+    examples, masks, names = _segments(texts, AGENTS, lambda _agent: None)
     return Dimension(examples, masks, names, map(agent_text, examples))
 
 
 def _paths(
-    patterns: Iterable[PathPattern], further: Iterable[PathPattern]
+    patterns: Iterable[PathPattern],
+    further: Iterable[PathPattern],
+    sort: Callable[[tuple[str, ...]], Hashable],
 ) -> Dimension[tuple[str, ...]]:
     texts = {SegmentPattern(each.segments, each.has_tail): "" for each in further}
     for each in patterns:
         texts[SegmentPattern(each.segments, each.has_tail)] = _pattern_text(each)
-    examples, masks, names = _segments(texts, PATHS)
+    examples, masks, names = _segments(texts, PATHS, sort)
     return Dimension(examples, masks, names, map(path_text, examples))
 
 
