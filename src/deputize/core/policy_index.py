@@ -1,7 +1,7 @@
 """Finds the rules that cover a call without looking at the others.
 
 The index is a tree per host, one level per path segment; a leaf leads by method, agent,
-principal and call to its rules. A look-up costs a few steps per path segment and per claim value,
+call and principal to its rules. A look-up costs a few steps per path segment and per claim value,
 however many rules, agents, hosts, users or tools there are.
 
 Rules of this file:
@@ -40,9 +40,10 @@ class Indexed(Protocol):
 
 RuleT = TypeVar("RuleT", bound=Indexed)
 Entry = tuple[PrincipalPattern, RuleT]
-Bucket = dict[str, list[Entry[RuleT]]]
+Bucket = dict[str, dict[str, list[Entry[RuleT]]]]
 Leaf = dict[str, dict[str, Bucket[RuleT]]]
-"""method -> agent pattern -> key of principal and call -> rules."""
+"""method -> agent pattern -> key of call -> key of principal -> rules. One key of both would make
+as many as their product, which a token with many groups and a batch of calls make large."""
 
 
 class PolicyIndex(Generic[RuleT]):
@@ -70,9 +71,8 @@ class PolicyIndex(Generic[RuleT]):
         if not leaves:
             return []
         agent_keys = self._agents.keys(agent)
-        keys = self._principals.keys(principal)
-        if call is not None:
-            keys = [_joint(key, part) for part in self._calls.keys(call) for key in keys]
+        principal_keys = set(self._principals.keys(principal))
+        call_keys = self._calls.keys(call)
         found: dict[int, RuleT] = {}
         for leaf in leaves:
             for method in (action.method, ANY):
@@ -81,17 +81,20 @@ class PolicyIndex(Generic[RuleT]):
                     continue
                 for agent_key in agent_keys:
                     bucket = by_agent.get(agent_key)
-                    if bucket is not None:
-                        _collect(bucket, keys, principal, call, found)
+                    if bucket is None:
+                        continue
+                    for call_key in call_keys:
+                        entries = bucket.get(call_key)
+                        if entries is not None:
+                            _collect(entries, principal_keys, principal, call, found)
         return list(found.values())
 
     def _add(self, rule: RuleT) -> None:
         call_keys = self._calls.add(rule.call)
         entries = [
-            (_joint(key, part), (pattern, rule))
+            (key, (pattern, rule))
             for pattern in rule.principals
             for key in self._principals.add(pattern)
-            for part in call_keys
         ]
         for agent in rule.agents:
             self._agents.add(agent)
@@ -102,23 +105,22 @@ class PolicyIndex(Generic[RuleT]):
                     by_agent = leaf.setdefault(method, {})
                     for agent in rule.agents:
                         bucket = by_agent.setdefault(agent.text, {})
-                        for key, entry in entries:
-                            bucket.setdefault(key, []).append(entry)
+                        for call_key in call_keys:
+                            by_principal = bucket.setdefault(call_key, {})
+                            for key, entry in entries:
+                                by_principal.setdefault(key, []).append(entry)
 
 
 def _collect(
-    bucket: Bucket[RuleT],
-    keys: list[str],
+    entries: dict[str, list[Entry[RuleT]]],
+    keys: set[str],
     principal: Principal,
     call: Call | None,
     found: dict[int, RuleT],
 ) -> None:
-    for key in keys:
-        for pattern, rule in bucket.get(key, ()):
+    # As many steps as there are in the smaller of the two.
+    few = keys if len(keys) <= len(entries) else [key for key in entries if key in keys]
+    for key in few:
+        for pattern, rule in entries.get(key, ()):
             if pattern.matches(principal) and (rule.call is None or rule.call.matches(call)):
                 found[id(rule)] = rule
-
-
-def _joint(principal_key: str, call_key: str) -> str:
-    """One key of two; alone the first where the rule asks for no call."""
-    return f"{principal_key}\n{call_key}" if call_key else principal_key

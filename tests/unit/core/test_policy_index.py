@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from deputize.core.call_patterns import CallPattern
@@ -9,6 +11,7 @@ from deputize.core.rules import Rule
 from deputize.core.spiffe import parse_spiffe_id
 from tests.harness.world import AGENT, HOST, ISSUER_URL, anyone, make_principal, make_rule
 
+MAX_SECONDS = 1.0
 OTHER_ISSUER = "https://other.example"
 
 
@@ -157,3 +160,24 @@ def test_a_rule_without_calls_covers_them_all_and_none() -> None:
     rules = (make_rule("a/any"), make_rule("a/tool", call=TOOL))
     assert found(*rules, call=READ_TOOL) == {"a/any", "a/tool"}
     assert found(*rules) == {"a/any"}
+
+
+def test_many_groups_of_a_principal_and_many_patterns_of_names_are_no_product() -> None:
+    rules = [
+        make_rule(
+            f"a/r{length}",
+            principals=[make_principal(claims={"groups": [f"wanted-{length}"]})],
+            call=CallPattern(Protocol.MCP, ("tools/call", "tools/*", "*"), ("x" * length + "*",)),
+        )
+        for length in range(1, 50)
+    ]
+    index = PolicyIndex(rules)
+    groups: list[Json] = [f"group-{number}" for number in range(500)]
+    principal = Principal(ISSUER_URL, "alice", Kind.USER, {"groups": [*groups, "wanted-7"]})
+    action = Action("GET", HOST, ("v1", "orders", "7"))
+    call = Call(Protocol.MCP, "tools/call", "x" * 60, {}, 1)
+    started = process_time()
+    for _ in range(100):
+        covering = index.covering(parse_spiffe_id(AGENT), principal, action, call)
+    assert process_time() - started < MAX_SECONDS
+    assert [rule.ref.rule for rule in covering] == ["r7"]
