@@ -125,6 +125,13 @@ def test_files_fit_the_schema_they_name(folder: Path, name: str) -> None:
         jsonschema.validate(document.value, schema.value, jsonschema.Draft202012Validator)
 
 
+def test_files_are_written_as_fmt_writes_them() -> None:
+    done = CliRunner().invoke(
+        app, ["fmt", "--check", *map(str, RECIPES), str(ROOT / "docs/examples/first-tool")]
+    )
+    assert done.exit_code == 0, done.output
+
+
 def test_the_first_tool_shows_its_files() -> None:
     page = (FOLDER / "first-tool.md").read_text()
     shown = re.findall(
