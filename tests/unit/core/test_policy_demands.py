@@ -12,7 +12,7 @@ from deputize.core.conditions import Compares, Operator
 from deputize.core.keys import Algorithm, KeyRing
 from deputize.core.limits import AgentCeiling, Limits, PrincipalScopes
 from deputize.core.matching import parse_agent_pattern
-from deputize.core.model import Grant, Json, Scope, Spend, StepUp, UseOnce
+from deputize.core.model import Grant, Json, Protocol, Scope, Spend, StepUp, UseOnce
 from deputize.core.policy_demands import distance
 from deputize.core.reasons import Reason
 from deputize.core.rules import Budget, BudgetPart, Policies, Rule
@@ -243,6 +243,7 @@ def test_a_budget_is_an_obligation() -> None:
         (make_case(mcp_call("a"), agent=OTHER_AGENT), BudgetPart.AGENT),
         (make_case(mcp_call("b")), BudgetPart.TOOL),
         (make_case(mcp_call("a", method="prompts/get")), BudgetPart.TOOL),
+        (make_case(mcp_call("a")._replace(protocol=Protocol.A2A)), BudgetPart.TOOL),
         (make_case(), BudgetPart.TOOL),
     ],
 )

@@ -181,3 +181,10 @@ def test_many_groups_of_a_principal_and_many_patterns_of_names_are_no_product() 
     answers = [index.covering(agent, principal, action, call) for _ in range(100)]
     assert process_time() - started < MAX_SECONDS
     assert [[rule.ref.rule for rule in answer] for answer in answers] == [["r7"]] * 100
+
+
+def test_a_claim_that_reads_like_a_call_is_none() -> None:
+    rule = make_rule(principals=[make_principal(claims={"groups": ["a"]})], call=TOOL)
+    claims: dict[str, Json] = {"groups": ["a", "a\nmcp\ntools/call\nget_order"]}
+    assert found(rule, claims=claims) == set()
+    assert found(rule, claims=claims, call=READ_TOOL) == {"orders/read"}
