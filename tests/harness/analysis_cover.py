@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from deputize.analysis.boxes import Box, Mask
-from deputize.analysis.call_atoms import NAMED_METHODS, CallAtom
+from deputize.analysis.call_atoms import NAMED_METHODS, NO_CALL, OTHER_BODY, CallAtom
 from deputize.analysis.policy_set import NOTHING, Asked, PolicySet
 from deputize.analysis.questions import Row
 from deputize.analysis.space import Space
@@ -124,7 +124,7 @@ class Locator:
 
     def _call(self, atom: CallAtom) -> object:
         if atom.protocol is None:
-            return None
+            return atom
         call = Call(atom.protocol, atom.method, atom.name, None, None)
         sort = atom.method if atom.protocol is Protocol.A2A else atom.method in NAMED_METHODS
         return atom.protocol, sort, {pattern for pattern in self._calls if pattern.matches(call)}
@@ -132,8 +132,10 @@ class Locator:
     def _atom(self, call: Call | None) -> CallAtom:
         """The call as an atom; none where no route has its protocol."""
         known = {atom.protocol for atom in self._space.calls.examples}
-        if call is None or call.protocol not in known:
-            return CallAtom(None, "", "")
+        if call is None or (call.protocol is Protocol.GRPC and call.protocol not in known):
+            return NO_CALL
+        if call.protocol not in known:
+            return OTHER_BODY if OTHER_BODY in self._space.calls.examples else NO_CALL
         name = "" if call.protocol is Protocol.A2A else call.name
         return CallAtom(call.protocol, call.method, name)
 

@@ -141,7 +141,7 @@ def from_witness(space: Space, witness: Witness) -> Point:
         witness.host,
         witness.segments,
         witness.upgrade,
-        witness.call,
+        make_call("no call", protocol=Protocol.MCP) if witness.has_other_body else witness.call,
         states,
     )
 

@@ -1,7 +1,7 @@
 """All calls of agent protocols that patterns can tell apart, and where they are read.
 
 Rules of this file:
-- The first atom is a request that is no call of any protocol.
+- The first atom is a request without a body; where bodies are read there is one of any other body.
 - A method of MCP has a name or has none, as the protocol says; which one a pattern names does not
   change that.
 - The calls of gRPC, and those of A2A over gRPC and over HTTP+JSON, follow from the path. So paths
@@ -65,6 +65,7 @@ class CallAtom(NamedTuple):
 
 
 NO_CALL = CallAtom(None, "", "")
+OTHER_BODY = CallAtom(None, "a body that is none", "")
 
 
 class CallAtoms:
@@ -79,6 +80,8 @@ class CallAtoms:
         """`paths` are the examples of all paths."""
         self._patterns = patterns
         self.listed = [NO_CALL]
+        if Protocol.MCP in protocols or Protocol.A2A in protocols:
+            self.listed.append(OTHER_BODY)
         if Protocol.MCP in protocols:
             self.listed += self._mcp()
         if Protocol.A2A in protocols:

@@ -69,9 +69,10 @@ def ask(policies: PolicySet, asked: Asked, claims: Claims | None = None) -> Answ
     query = _query(space, policies, asked, claims)
     forbidden = _boxes(allowed.forbids)
     rows: list[Row] = []
+    never = impossible(space)
     for rule, boxes in allowed.allows:
         wanted = intersect_all(boxes, query, space.work)
-        rows += _rows(space, rule, _without(space, wanted, forbidden), Reading.ENFORCED)
+        rows += _rows(space, never, rule, _without(space, wanted, forbidden), Reading.ENFORCED)
     return Answer(space, rows)
 
 
@@ -82,18 +83,21 @@ def compare(old: PolicySet, new: PolicySet) -> Difference:
         UndecidedError: it needs too much work.
     """
     space = Space([old, new])
+    never = impossible(space)
     widened: list[Row] = []
     narrowed: list[Row] = []
     readings = list(Reading) if is_observed(old) or is_observed(new) else [Reading.ENFORCED]
     for reading in readings:
         before = find_allowed(space, old, reading)
         after = find_allowed(space, new, reading)
-        widened += _gains(space, before, after, reading)
-        narrowed += _gains(space, after, before, reading)
+        widened += _gains(space, never, before, after, reading)
+        narrowed += _gains(space, never, after, before, reading)
     return Difference(space, widened, narrowed)
 
 
-def _gains(space: Space, before: Allowed, after: Allowed, reading: Reading) -> list[Row]:
+def _gains(
+    space: Space, never: list[Box], before: Allowed, after: Allowed, reading: Reading
+) -> list[Row]:
     """What is allowed after but not before.
 
     Either no allow had it before; or a forbid had it, that has it no longer. What is the same in
@@ -109,13 +113,15 @@ def _gains(space: Space, before: Allowed, after: Allowed, reading: Reading) -> l
         fresh = [box for box in boxes if box.key not in known]
         gained = _without(space, _without(space, fresh, forbidden), had)
         freed = _without(space, intersect_all(boxes, gone, space.work), gained)
-        rows += _rows(space, rule, gained + freed, reading)
+        rows += _rows(space, never, rule, gained + freed, reading)
     return rows
 
 
-def _rows(space: Space, rule: Rule, boxes: list[Box], reading: Reading) -> list[Row]:
+def _rows(
+    space: Space, never: list[Box], rule: Rule, boxes: list[Box], reading: Reading
+) -> list[Row]:
+    """The boxes as rows, but for those that only have what no request can be."""
     rows: list[Row] = []
-    never = impossible(space)
     for box in merge(boxes, space.variables.full, space.work):
         possible = _without(space, [box], never)
         if possible:

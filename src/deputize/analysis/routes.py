@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from deputize.analysis.boxes import Box, Mask
+from deputize.analysis.call_atoms import NO_CALL
 from deputize.analysis.dimension import bits
 from deputize.analysis.policy_set import RouteLike
 from deputize.analysis.space import CALL, HOST, METHOD, PATH, Space
@@ -49,12 +50,12 @@ class ReadRoutes:
 
     def _add_by_body(self, protocol: Protocol, hosts: Mask, paths: Mask) -> None:
         atoms, methods = self._space.call_atoms, self._space.methods
+        no_call = 1 << atoms.listed.index(NO_CALL)
         masks = {HOST: hosts, METHOD: self._post, PATH: paths}
         self._by_body.setdefault(protocol, []).append(masks)
         self._refuse(masks, ~atoms.of_protocol[protocol])
         # What is no POST may have no body.
-        bodies = atoms.of_protocol[Protocol.MCP] | atoms.of_protocol[Protocol.A2A]
-        self._refuse({**masks, METHOD: methods.full & ~self._post}, bodies)
+        self._refuse({**masks, METHOD: methods.full & ~self._post}, ~no_call)
 
     def _add_grpc(self, resource: Resource, hosts: Mask, paths: Mask) -> None:
         space = self._space

@@ -104,7 +104,7 @@ def agent_text(segments: Sequence[str]) -> str:
 def call_text(atom: CallAtom) -> str:
     """A call as people read it."""
     if atom.protocol is None:
-        return "no call"
+        return atom.method or "no call"
     return f"{atom.protocol.value} {atom.method} {atom.name}".rstrip()
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from deputize.analysis.boxes import Box, Mask
+from deputize.analysis.call_atoms import OTHER_BODY
 from deputize.analysis.dimension import first_bit
 from deputize.analysis.space import Space
 from deputize.analysis.telling import state_text
@@ -32,7 +33,10 @@ class Hinge(NamedTuple):
 
 
 class Witness(NamedTuple):
-    """A request; `acr` is empty and `login_age` None where they do not matter."""
+    """A request; `acr` is empty and `login_age` None where they do not matter.
+
+    `has_other_body` asks for a body that is no call of any protocol.
+    """
 
     agent: str
     issuer: str
@@ -47,6 +51,7 @@ class Witness(NamedTuple):
     segments: tuple[str, ...]
     upgrade: str
     call: Call | None
+    has_other_body: bool
     hinges: list[Hinge]
 
     @property
@@ -73,6 +78,7 @@ class Witness(NamedTuple):
             "call": None
             if call is None
             else {"protocol": call.protocol.value, "method": call.method, "name": call.name},
+            "otherBody": self.has_other_body,
             "provided": [hinge.text for hinge in self.hinges],
         }
 
@@ -115,6 +121,7 @@ def pick(space: Space, box: Box) -> Witness:
         segments=segments,
         upgrade=space.upgrades.example(upgrade),
         call=_call(space, call, segments),
+        has_other_body=space.calls.example(call) == OTHER_BODY,
         hinges=hinges,
     )
 

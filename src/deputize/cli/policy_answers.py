@@ -86,6 +86,8 @@ def example_text(witness: Witness) -> str:
     if witness.call is not None:
         call = witness.call
         parts.append(f"{call.protocol.value} {call.method} {call.name}".rstrip())
+    if witness.has_other_body:
+        parts.append("with a body that is no call")
     if witness.upgrade:
         parts.append(f"upgrade to {witness.upgrade}")
     parts += [f"by {witness.agent}", f"for {witness.subject} of {witness.issuer}"]

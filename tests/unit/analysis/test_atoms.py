@@ -109,7 +109,8 @@ def test_every_sort_of_mcp_call_is_there() -> None:
     atoms = CallAtoms(patterns, frozenset({Protocol.MCP}), ())
     assert atoms.listed[0] == call_atoms.NO_CALL
     seen = set()
-    for at, atom in enumerate(atoms.listed[1:], 1):
+    assert atoms.listed[1] == call_atoms.OTHER_BODY
+    for at, atom in enumerate(atoms.listed[2:], 2):
         assert atom.protocol is Protocol.MCP
         assert (atom.method in NAMED_METHODS) == bool(atom.name)
         call = Call(atom.protocol, atom.method, atom.name, None, None)
