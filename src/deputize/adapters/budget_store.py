@@ -6,17 +6,21 @@ Rules of this file:
   more than it must: after a fault, or a clock that was wrong.
 - A window is forgotten only some time after it is over. Where there is no room for another the
   store cannot say, and who asks refuses.
+- Who calls many tools that do not exist takes the room of others only up to a share.
 """
 
 from __future__ import annotations
 
 import math
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
 from deputize.adapters.ending import LONGEST_SECONDS, EndingEntries
 
+MOST_TOOLS = 1000
+"""Counts of tools apart that one budget of an agent for a principal may have at a time."""
 LATE_SECONDS = 5
 """Longer than a check takes: they are not asked about in the order of their times, and one that
 began just before the end of a window may come after others have begun the next."""
@@ -50,6 +54,7 @@ def window_end(now: float, window: int) -> int:
 
 @dataclass(slots=True)
 class _Count:
+    holder: str
     used: int = 0
 
 
@@ -58,6 +63,7 @@ class MemoryBudgets:
 
     def __init__(self, entries: int) -> None:
         self._counts: EndingEntries[_Count] = EndingEntries(entries)
+        self._held: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -72,15 +78,25 @@ class MemoryBudgets:
         # A window has a count of its own: were two of one budget told as one, a clock that goes
         # back would go on with the count of a later one.
         name = f"{key}:{window}:{end}"
+        holder, _, tool = key.partition(".")
         with self._lock:
             counts = self._counts
-            counts.forget(now)
+            for forgotten in counts.forget(now):
+                self._release(forgotten.holder)
             count = counts.get(name, now)
             if count is None:
-                count = _Count()
+                count = _Count(holder)
+                if tool and self._held[holder] >= MOST_TOOLS:
+                    return Spent.UNKNOWN
                 if not counts.put(name, end + min(window, LATE_SECONDS), count, now):
                     return Spent.UNKNOWN
+                self._held[holder] += 1
             if count.used >= limit:
                 return Spent.EXHAUSTED
             count.used += 1
             return Spent.WITHIN
+
+    def _release(self, holder: str) -> None:
+        self._held[holder] -= 1
+        if not self._held[holder]:
+            del self._held[holder]

@@ -71,17 +71,19 @@ class EndingEntries(Generic[Value]):
         heapq.heappush(self._ends, (end, key))
         return True
 
-    def forget(self, now: float) -> None:
-        """Drops a few of the entries whose time is over."""
+    def forget(self, now: float) -> list[Value]:
+        """Drops a few of the entries whose time is over, and gives their values."""
         ends = self._ends
+        dropped: list[Value] = []
         for _ in range(_FORGOTTEN_PER_CALL):
             if not ends or ends[0][0] > now:
-                return
+                break
             end, key = heapq.heappop(ends)
             # One that came back after its time was over has a later end of its own.
             if self._values[key][0] == end:
-                del self._values[key]
+                dropped.append(self._values.pop(key)[1])
                 self._note_forgotten(end)
+        return dropped
 
     def _was_forgotten(self, end: float) -> bool:
         return any(span.first <= end <= span.last for span in self._forgotten)

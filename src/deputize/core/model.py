@@ -250,7 +250,8 @@ class Spend(NamedTuple):
     """Obligation: one more use of a budget of `limit` uses in each window of `window` seconds.
 
     Windows begin at multiples of their length since the epoch. `key` is printable ASCII of bounded
-    length. Where the budget is only observed, one that is used up refuses nothing.
+    length; what stands before a `.` in it is the same for all tools that are counted apart. Where
+    the budget is only observed, one that is used up refuses nothing.
     """
 
     key: str

@@ -28,6 +28,7 @@ from deputize.core.reasons import Reason
 from deputize.core.rules import Budget, BudgetPart, Policies, Rule
 from deputize.core.verdict import Denial
 
+_NAMED_BY_SERVER = frozenset({"tools/call", "prompts/get"})
 _CLOCK_SKEW = 60.0
 """Seconds by which the clock where the principal logged in may be ahead of ours."""
 _ORDER = (
@@ -183,10 +184,17 @@ def _spend(rule: Rule, budget: Budget, case: Case, policies: Policies) -> Spend:
         parts.append(delegation.agent.text)
     if BudgetPart.PRINCIPAL in budget.per:
         parts += [delegation.principal.issuer, delegation.principal.subject]
+    key = f"budget:{_digest(parts)}"
     if BudgetPart.TOOL in budget.per and call is not None:
-        parts += [call.protocol.value, call.method, call.name]
-    # The length of each keeps two lists of parts from being read as one.
-    named = "".join(f"{len(part)}\n{part}" for part in parts)
-    key = "budget:" + hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()
+        # Only tools and prompts have names that the server gave them. A resource has as many URIs,
+        # and a task as many identifiers, as the caller can think of.
+        name = call.name if call.method in _NAMED_BY_SERVER else ""
+        key += "." + _digest([call.protocol.value, call.method, name])[:32]
     is_enforced = not (rule.is_observed or policies.is_observed)
     return Spend(key, budget.limit, budget.window, rule.ref, is_enforced)
+
+
+def _digest(parts: list[str]) -> str:
+    # The length of each keeps two lists of parts from being read as one.
+    named = "".join(f"{len(part)}\n{part}" for part in parts)
+    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()

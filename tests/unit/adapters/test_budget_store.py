@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from deputize.adapters.budget_store import (
     LATE_SECONDS,
+    MOST_TOOLS,
     MemoryBudgets,
     Spent,
     WindowError,
@@ -219,3 +220,18 @@ def test_with_room_and_a_clock_that_goes_on_every_budget_is_given_in_full(
             Spent.WITHIN if is_within else Spent.EXHAUSTED
         )
         used[name] += is_within
+
+
+def test_one_budget_takes_no_more_than_its_share_of_the_room() -> None:
+    budgets = MemoryBudgets(MOST_TOOLS * 2)
+    for tool in range(MOST_TOOLS):
+        assert spend(budgets, f"hostile.{tool}") is Spent.WITHIN
+    assert spend(budgets, "hostile.more") is Spent.UNKNOWN
+    assert spend(budgets, "hostile.7") is Spent.WITHIN
+    assert spend(budgets, "other.more") is Spent.WITHIN
+    assert spend(budgets, "whole") is Spent.WITHIN
+    # Its places become free with the windows they were for.
+    later = NOW + 2 * WINDOW
+    for tool in range(MOST_TOOLS):
+        spend(budgets, f"hostile.{tool}", later)
+    assert spend(budgets, "hostile.more", later + 2 * WINDOW) is Spent.WITHIN

@@ -12,7 +12,7 @@ from deputize.core.conditions import Compares, Operator
 from deputize.core.keys import Algorithm, KeyRing
 from deputize.core.limits import AgentCeiling, Limits, PrincipalScopes
 from deputize.core.matching import parse_agent_pattern
-from deputize.core.model import Grant, Json, Protocol, Scope, Spend, StepUp, UseOnce
+from deputize.core.model import Call, Grant, Json, Protocol, Scope, Spend, StepUp, UseOnce
 from deputize.core.policy_demands import distance
 from deputize.core.reasons import Reason
 from deputize.core.rules import Budget, BudgetPart, Policies, Rule
@@ -233,6 +233,29 @@ def test_a_budget_is_an_obligation() -> None:
     assert owed.is_enforced
     assert owed.key.isascii()
     assert owed.key.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (
+            mcp_call("file:///data/a", method="resources/read"),
+            mcp_call("file:///data/a?again", method="resources/read"),
+        ),
+        (
+            Call(Protocol.A2A, "GetTask", "t-1", {}, 1),
+            Call(Protocol.A2A, "GetTask", "t-2", {}, 1),
+        ),
+    ],
+)
+def test_a_name_that_the_caller_may_choose_begins_no_new_budget(first: Call, second: Call) -> None:
+    assert spend(make_case(first)).key == spend(make_case(second)).key
+
+
+def test_budgets_of_tools_begin_alike() -> None:
+    first, second = (spend(make_case(mcp_call(name))).key for name in ("a", "b"))
+    assert first.partition(".")[0] == second.partition(".")[0] != ""
+    assert "." not in spend(BASE, [BudgetPart.AGENT]).key
 
 
 @pytest.mark.parametrize(
