@@ -58,6 +58,8 @@ MEANINGS = {
     "http.method": "Method, cut to 2048 characters.",
     "http.host": "Host with port, cut to 2048 characters.",
     "http.path": "Path without query, undecoded, cut to 2048 characters.",
+    "http.upgrade": "What the connection shall be changed to, in lower case, for example "
+    "`websocket`; empty for nothing.",
     "calls": "The calls of an agent protocol in the request; empty where none were read: the "
     "resource speaks none, or the request was refused before.",
     "calls[].protocol": "`mcp`, `a2a` or `grpc`.",

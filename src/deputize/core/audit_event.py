@@ -43,6 +43,7 @@ def build(
 ) -> AuditEvent:
     """Describes the decision by what was proven when it ended, with these claims of the token."""
     verdict, rule, headers = decision.verdict, decision.rule, request.headers
+    action = decision.proven.action
     return {
         "schema_version": SCHEMA_VERSION,
         "decision_id": decision.decision_id,
@@ -65,8 +66,9 @@ def build(
             "method": request.method[:MAX_TEXT],
             "host": request.host[:MAX_TEXT],
             "path": request.path.partition("?")[0][:MAX_TEXT],
+            "upgrade": "" if action is None else action.upgrade[:MAX_TEXT],
         },
-        "calls": _calls(decision.proven.action),
+        "calls": _calls(action),
         "approvals": _approvals(verdict),
         "observed": _observed(decision.observed),
         "request_id": headers.get("x-request-id", "")[:MAX_TEXT],

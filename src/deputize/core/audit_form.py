@@ -59,11 +59,15 @@ class AuditScopes(TypedDict):
 
 
 class AuditHttp(TypedDict):
-    """The request as received; the path without its query, which may hold secrets."""
+    """The request as received; the path without its query, which may hold secrets.
+
+    `upgrade` is the protocol the connection shall change to, empty for none.
+    """
 
     method: str
     host: str
     path: str
+    upgrade: str
 
 
 class AuditCall(TypedDict):

@@ -93,7 +93,7 @@ def test_an_allowed_call() -> None:
         },
         "scopes": {"token": ["orders:read", "x"], "granted": ["orders:read"]},
         "claims": {},
-        "http": {"method": "GET", "host": HOST, "path": "/v1/orders/7"},
+        "http": {"method": "GET", "host": HOST, "path": "/v1/orders/7", "upgrade": ""},
         "calls": [],
         "approvals": [],
         "observed": None,
