@@ -48,7 +48,7 @@ redis-server: ## install a Redis for the tests, where there is neither it nor Va
 		apt-get update -qq && apt-get install -y -qq redis-server && \
 		{ [ ! -d /run/systemd/system ] || systemctl disable --now --quiet redis-server; }; }
 
-backends: ## install nginx and Apache httpd for the tests, where they are missing
+backends: ## install nginx, Apache httpd and curl for the tests, where they are missing
 	@export PATH="$$PATH:/usr/sbin"; \
 	{ command -v nginx >/dev/null && command -v apache2 httpd >/dev/null; } || \
 		command -v apt-get >/dev/null || \
@@ -57,7 +57,9 @@ backends: ## install nginx and Apache httpd for the tests, where they are missin
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx && \
 		{ [ ! -d /run/systemd/system ] || systemctl disable --now --quiet nginx; }; } || exit 1; \
 	command -v apache2 httpd >/dev/null || { \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends apache2-bin; }
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends apache2-bin; } || exit 1; \
+	command -v curl >/dev/null || { \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends curl; }
 
 integration: redis-server backends
 
