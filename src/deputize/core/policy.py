@@ -64,9 +64,7 @@ def evaluate(
     shown = (request, peer, token, delegation, action)
     if not action.calls:
         return _evaluate(Case(*shown, None, now), policies, key_rings)
-    return _join(
-        [_evaluate(Case(*shown, call, now), policies, key_rings) for call in action.calls]
-    )
+    return _join([_evaluate(Case(*shown, call, now), policies, key_rings) for call in action.calls])
 
 
 def _evaluate(case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]) -> Ruling:
