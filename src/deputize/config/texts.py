@@ -33,7 +33,8 @@ from deputize.core.spiffe import TrustDomain, parse_spiffe_id
 _MAX_PORT = 65535
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _SOCKET = re.compile(r"unix:/[!-~]+")
-_URL = re.compile(r"(https?)://([^/?#@\s]+)(?:[/?][!-~]*)?")
+# No quote and no backslash: a challenge puts a URL between quotes.
+_URL = re.compile(r'(https?)://([^/?#@\s"\\]+)(?:[/?][!#-\[\]-~]*)?')
 _LOOPBACK = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]{1,5})?")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PREFIX = re.compile(r"x-[a-z0-9-]{1,37}-")
