@@ -35,6 +35,11 @@ class Kind(StrEnum):
 
 
 OPAQUE = frozenset({Kind.CONDITION, Kind.APPROVAL, Kind.BUDGET, Kind.UNUSED})
+TIED_CLAIMS = frozenset(
+    {"acr", "act", "aud", "auth_time", "azp", "client_id", "cnf", "exp", "iat", "iss", "jti", "nbf",
+     "scope", "scp", "status", "sub"}
+)  # fmt: skip
+"""Claims that say again what a dimension or a variable says: not every mixture of them exists."""
 
 
 class Variable(NamedTuple):
@@ -98,16 +103,9 @@ class Variables:
         return any(self.is_opaque(number) for number in sparse)
 
     def is_opaque(self, number: int) -> bool:
-        """Whether the variable is not looked into.
-
-        A login is, but not where a claim of the same name is a variable of its own.
-        """
-        kind = self.listed[number].kind
-        if kind is Kind.CONTEXT:
-            return any(each.name == "acr" for each in self.listed)
-        if kind is Kind.LOGIN_AGE:
-            return any(each.name == "auth_time" for each in self.listed)
-        return kind in OPAQUE
+        """Whether the variable is not looked into, or tied to what else is there."""
+        variable = self.listed[number]
+        return variable.kind in OPAQUE or variable.name in TIED_CLAIMS
 
     def _find(self, key: Hashable, variable: Variable) -> int:
         number = self._ids.setdefault(key, len(self.listed))

@@ -1,142 +1,17 @@
-"""`policy who-can`, `what-can` and `diff`, and their examples before the real decision."""
+"""`policy who-can`, `what-can` and `diff`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from deputize.analysis import space
-from deputize.analysis.policy_set import Asked, PolicySet
-from deputize.analysis.questions import ask, compare
-from deputize.analysis.witness import Witness
-from deputize.cli.court import AgentCall, Court, SupposedCall
-from deputize.cli.policy_commands import policy_commands
-from deputize.config.policy_compiler import CompiledPolicies
-from deputize.config.policy_loader import load_policies
-from deputize.core.verdict import Permit
-from tests.harness.recordings import policy_text
+from tests.harness.questioned import NO_SECRET, READ, RESOURCES, RICH, read, run, write
+from tests.harness.service_config import service_config
 from tests.harness.world import AGENT, HOST, ISSUER_URL, OTHER_AGENT
-
-AT = 1_800_000_000.0
-READ = {"name": "read"}
-NO_SECRET = {
-    "name": "no-secret",
-    "effect": "forbid",
-    "agents": ["spiffe://prod.example.org/**"],
-    "methods": ["*"],
-    "paths": ["/v1/orders/secret"],
-}
-RICH = (
-    {"name": "staff", "onBehalfOf": [{"issuer": ISSUER_URL, "claims": {"groups": ["a", "b"]}}]},
-    {"name": "deep", "paths": ["/v2/{x}"], "chain": {"maxDepth": 2}, "upgrades": ["websocket"]},
-    {"name": "strong", "paths": ["/v3"], "stepUp": {"acrValues": ["gold"], "maxAgeSeconds": 60}},
-    {
-        "name": "tools",
-        "methods": ["POST"],
-        "paths": ["/mcp"],
-        "mcp": {"methods": ["tools/*", "resources/read"], "names": ["get_*", "file:///a/*"]},
-    },
-    {"name": "rpc", "methods": ["*"], "paths": ["/**"], "grpc": {"methods": ["pkg.Svc/Get*"]}},
-    {"name": "task", "methods": ["*"], "paths": ["/a2a/**"], "a2a": {"operations": ["*"]}},
-    {"name": "rest", "methods": ["*"], "paths": ["/rest/**"], "a2a": {"operations": ["*"]}},
-    {"name": "a2a-rpc", "methods": ["*"], "paths": ["/**"], "a2a": {"operations": ["GetTask"]}},
-    {
-        "name": "no-b",
-        "effect": "forbid",
-        "methods": ["*"],
-        "paths": ["/**"],
-        "onBehalfOf": [{"issuer": ISSUER_URL, "claims": {"groups": ["b"]}}],
-    },
-    NO_SECRET,
-)
-RESOURCES = (
-    {"hosts": [HOST], "paths": ["/mcp"], "protocol": "mcp"},
-    {"hosts": [HOST], "paths": ["/pkg.Svc/{method}"], "protocol": "grpc"},
-    {"hosts": [HOST], "paths": ["/a2a/agent"], "protocol": "a2a"},
-    {"hosts": [HOST], "paths": ["/rest/**"], "protocol": "a2a", "read": "rest"},
-    {
-        "hosts": [HOST],
-        "paths": ["/lf.a2a.v1.A2AService/{method}"],
-        "protocol": "a2a",
-        "read": "grpc",
-    },
-)
-
-
-def write(file: Path, *rules: Mapping[str, object], **head: Any) -> Path:  # noqa: ANN401 - as `policy_text`
-    file.write_text(policy_text(*rules, **head))
-    return file
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(policy_commands, list(map(str, arguments)))
-
-
-def read(result: Result) -> Any:  # noqa: ANN401 - whatever is in the answer
-    return json.loads(result.stdout)
-
-
-def as_call(witness: Witness) -> SupposedCall:
-    claims: dict[str, Any] = dict(witness.claims)
-    if witness.acr:
-        claims["acr"] = witness.acr
-    if witness.login_age is not None:
-        claims["auth_time"] = AT - witness.login_age
-    call = witness.call
-    return SupposedCall(
-        agent=witness.agent,
-        issuer=witness.issuer,
-        subject=witness.subject,
-        claims=claims,
-        scopes=frozenset(witness.scopes),
-        chain=tuple(f"hop-{hop}" for hop in range(1, witness.depth)),
-        method=witness.method,
-        host=witness.host,
-        path=witness.path,
-        upgrade=witness.upgrade,
-        call=None if call is None else AgentCall(call.protocol, call.method, call.name),
-        body=b"[" if witness.has_other_body else b"",
-        at=AT,
-    )
-
-
-def is_permitted(court: Court, witness: Witness) -> bool:
-    return isinstance(court.decide(as_call(witness)).decision.verdict, Permit)
-
-
-def to_set(compiled: CompiledPolicies) -> PolicySet:
-    return PolicySet(compiled.rules, compiled.routes, compiled.limits)
-
-
-def test_every_example_of_an_answer_is_permitted(tmp_path: Path) -> None:
-    compiled = load_policies(write(tmp_path / "p.yaml", *RICH, resources=RESOURCES))
-    answer = ask(to_set(compiled), Asked())
-    court = Court(compiled)
-    names = {"staff", "deep", "strong", "tools", "rpc", "task", "rest", "a2a-rpc"}
-    assert {row.rule.ref.rule for row in answer.rows} == names
-    for row in answer.rows:
-        assert row.is_certain
-        assert is_permitted(court, row.witness), row.witness
-
-
-def test_examples_of_a_change_get_different_answers(tmp_path: Path) -> None:
-    for dropped in range(len(RICH)):
-        rules = [rule for at, rule in enumerate(RICH) if at != dropped]
-        old = load_policies(write(tmp_path / "old.yaml", *RICH, resources=RESOURCES))
-        new = load_policies(write(tmp_path / "new.yaml", *rules, resources=RESOURCES))
-        found = compare(to_set(old), to_set(new))
-        before, after = Court(old), Court(new)
-        is_forbid = RICH[dropped].get("effect") == "forbid"
-        assert bool(found.widened) == is_forbid
-        assert bool(found.narrowed) == (not is_forbid)
-        for row in found.widened + found.narrowed:
-            answers = is_permitted(before, row.witness), is_permitted(after, row.witness)
-            assert answers == (not is_forbid, is_forbid)
 
 
 def test_who_can_names_agents_and_what_they_need(tmp_path: Path) -> None:
@@ -266,3 +141,38 @@ def test_what_cannot_be_decided_is_not_answered(
     assert result.exit_code == 3
     assert result.stdout == ""
     assert "not decided" in result.stderr
+
+
+def test_a_claim_that_says_again_who_it_is_makes_a_row_possible(tmp_path: Path) -> None:
+    named = {**READ, "onBehalfOf": [{"issuer": ISSUER_URL, "claims": {"sub": ["alice"]}}]}
+    policies = write(tmp_path / "p.yaml", named)
+    (row,) = read(run("what-can", policies, "--agent", AGENT, "--json"))["rows"]
+    assert not row["certain"]
+    assert row["dependsOn"] == ["claim sub has alice"]
+
+
+def test_a_service_that_enforces_nothing_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "p.yaml", READ)
+
+    def service(name: str, mode: str) -> Path:
+        document = service_config(
+            issuer=ISSUER_URL,
+            audience="orders",
+            keys={"file": "keys.json"},
+            trust_domains=["prod.example.org"],
+            policies=["p.yaml"],
+            grpc_listen=["127.0.0.1:1"],
+        )
+        document["spec"]["policyMode"] = mode
+        file = tmp_path / name
+        file.write_text(json.dumps(document))
+        return file
+
+    enforced, observed = service("a.yaml", "enforce"), service("b.yaml", "observe")
+    result = run("diff", enforced, observed, "--fail-on-widening")
+    assert result.exit_code == 1, result.output
+    assert "policyMode was enforce and is observe" in result.stdout
+    assert run("diff", observed, enforced, "--fail-on-widening").exit_code == 0
+    assert run("diff", enforced, tmp_path / "p.yaml", "--fail-on-widening").exit_code == 0
+    told = run("what-can", observed, "--agent", AGENT)
+    assert "policyMode is observe" in told.stdout

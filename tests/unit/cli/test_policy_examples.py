@@ -1,0 +1,75 @@
+"""Examples of answers about policies, before the real decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from deputize.analysis.policy_set import Asked, PolicySet
+from deputize.analysis.questions import ask, compare
+from deputize.analysis.witness import Witness
+from deputize.cli.court import AgentCall, Court, SupposedCall
+from deputize.config.policy_compiler import CompiledPolicies
+from deputize.config.policy_loader import load_policies
+from deputize.core.verdict import Permit
+from tests.harness.questioned import RESOURCES, RICH, write
+
+AT = 1_800_000_000.0
+
+
+def as_call(witness: Witness) -> SupposedCall:
+    claims: dict[str, Any] = dict(witness.claims)
+    if witness.acr:
+        claims["acr"] = witness.acr
+    if witness.login_age is not None:
+        claims["auth_time"] = AT - witness.login_age
+    call = witness.call
+    return SupposedCall(
+        agent=witness.agent,
+        issuer=witness.issuer,
+        subject=witness.subject,
+        claims=claims,
+        scopes=frozenset(witness.scopes),
+        chain=tuple(f"hop-{hop}" for hop in range(1, witness.depth)),
+        method=witness.method,
+        host=witness.host,
+        path=witness.path,
+        upgrade=witness.upgrade,
+        call=None if call is None else AgentCall(call.protocol, call.method, call.name),
+        body=b"[" if witness.has_other_body else b"",
+        at=AT,
+    )
+
+
+def is_permitted(court: Court, witness: Witness) -> bool:
+    return isinstance(court.decide(as_call(witness)).decision.verdict, Permit)
+
+
+def to_set(compiled: CompiledPolicies) -> PolicySet:
+    return PolicySet(compiled.rules, compiled.routes, compiled.limits)
+
+
+def test_every_example_of_an_answer_is_permitted(tmp_path: Path) -> None:
+    compiled = load_policies(write(tmp_path / "p.yaml", *RICH, resources=RESOURCES))
+    answer = ask(to_set(compiled), Asked())
+    court = Court(compiled)
+    names = {"staff", "deep", "strong", "tools", "rpc", "task", "rest", "a2a-rpc"}
+    assert {row.rule.ref.rule for row in answer.rows} == names
+    for row in answer.rows:
+        assert row.is_certain
+        assert is_permitted(court, row.witness), row.witness
+
+
+def test_examples_of_a_change_get_different_answers(tmp_path: Path) -> None:
+    for dropped in range(len(RICH)):
+        rules = [rule for at, rule in enumerate(RICH) if at != dropped]
+        old = load_policies(write(tmp_path / "old.yaml", *RICH, resources=RESOURCES))
+        new = load_policies(write(tmp_path / "new.yaml", *rules, resources=RESOURCES))
+        found = compare(to_set(old), to_set(new))
+        before, after = Court(old), Court(new)
+        is_forbid = RICH[dropped].get("effect") == "forbid"
+        assert bool(found.widened) == is_forbid
+        assert bool(found.narrowed) == (not is_forbid)
+        for row in found.widened + found.narrowed:
+            answers = is_permitted(before, row.witness), is_permitted(after, row.witness)
+            assert answers == (not is_forbid, is_forbid)
