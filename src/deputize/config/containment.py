@@ -37,11 +37,11 @@ def rule_covers(first: Rule, second: Rule) -> bool:
 def rules_overlap(first: Rule, second: Rule) -> bool:
     """Whether one call can be covered by the patterns of both."""
     return (
-        _some(first.principals, second.principals, principals_overlap)
+        _some(first.agents, second.agents, agents_overlap)
+        and _some(first.paths, second.paths, paths_overlap)
         and _some(first.hosts, second.hosts, hosts_overlap)
         and _some(first.methods, second.methods, methods_overlap)
-        and _some(first.agents, second.agents, agents_overlap)
-        and _some(first.paths, second.paths, paths_overlap)
+        and _some(first.principals, second.principals, principals_overlap)
         and calls_overlap(first.call, second.call)
     )
 

@@ -9,15 +9,13 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from deputize.config.containment import principal_covers, rule_covers, rules_overlap
+from deputize.config.containment import principal_covers, rule_covers
 from deputize.config.lints.subject import PlacedRule, Subject
 from deputize.config.lints.table import Lint
 from deputize.config.problems import Problem
 from deputize.core.conditions import Condition, Expression
-from deputize.core.matching import ANY
 from deputize.core.rules import Rule
 
 _DEEPEST = 12
@@ -25,7 +23,7 @@ _DEEPEST = 12
 
 def find_shadowed(subject: Subject) -> Iterator[Problem]:
     """Allow rules all of whose calls one forbid refuses."""
-    for placed, others in _neighbours(subject.rules):
+    for placed, others in subject.meetings:
         if not placed.is_allow:
             continue
         for other in others:
@@ -38,7 +36,7 @@ def find_shadowed(subject: Subject) -> Iterator[Problem]:
 
 def find_redundant(subject: Subject) -> Iterator[Problem]:
     """Allow rules that let nobody in whom another one does not let in."""
-    for placed, others in _neighbours(subject.rules):
+    for placed, others in subject.meetings:
         other = _better(placed.rule, others) if placed.is_allow else None
         if other is not None:
             message = f"adds nothing: `{other.ref}` covers all its calls and asks for no more"
@@ -47,7 +45,7 @@ def find_redundant(subject: Subject) -> Iterator[Problem]:
 
 def find_overlaps(subject: Subject) -> Iterator[Problem]:
     """Allow rules for the same calls that differ in what they ask for, or in what they send."""
-    for placed, others in _neighbours(subject.rules):
+    for placed, others in subject.meetings:
         rule = placed.rule
         for other in others:
             if placed.is_allow and other.is_allow and rule.ref < other.rule.ref:
@@ -58,21 +56,6 @@ def find_overlaps(subject: Subject) -> Iterator[Problem]:
                         f"in {', '.join(f'`{key}`' for key in keys)}: either lets them in"
                     )
                     yield placed.finding(Lint.OVERLAP, message)
-
-
-def _neighbours(rules: Iterable[PlacedRule]) -> Iterator[tuple[PlacedRule, list[PlacedRule]]]:
-    """Each rule with the others that may cover the same hosts."""
-    listed = list(rules)
-    at_host: dict[str, set[int]] = defaultdict(set)
-    wild: set[int] = set()
-    for position, placed in enumerate(listed):
-        for host in placed.rule.hosts:
-            (wild if ANY in host else at_host[host]).add(position)
-    for position, placed in enumerate(listed):
-        near = set(wild)
-        for host in placed.rule.hosts:
-            near |= at_host[host] if ANY not in host else set(range(len(listed)))
-        yield placed, [listed[other] for other in sorted(near - {position})]
 
 
 def _better(rule: Rule, others: Iterable[PlacedRule]) -> Rule | None:
@@ -121,7 +104,7 @@ def _disagreement(first: Rule, second: Rule) -> list[str]:
     if not keys or first.is_observed != second.is_observed:
         return []
     one, other = _conditions(first), _conditions(second)
-    if not (one <= other or other <= one) or not _surely_meet(first, second):
+    if not (one <= other or other <= one) or not _are_alike(first, second):
         return []
     if _makes_needless(first, second) or _makes_needless(second, first):
         return []
@@ -130,9 +113,9 @@ def _disagreement(first: Rule, second: Rule) -> list[str]:
     return keys
 
 
-def _surely_meet(first: Rule, second: Rule) -> bool:
+def _are_alike(first: Rule, second: Rule) -> bool:
     """Who has two groups may be covered by two rules, each for one; that is no overlap yet."""
-    return rules_overlap(first, second) and any(
+    return any(
         principal_covers(one, other) or principal_covers(other, one)
         for one in first.principals
         for other in second.principals
