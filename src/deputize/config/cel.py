@@ -89,7 +89,7 @@ def compile_expression(source: str) -> Callable[[Mapping[str, Json]], Json]:
     if gives not in {_BOOL, _DYN}:
         raise ValueError(f"an expression gives true or false, not {gives.lower()}")
     paths = check_bounds(serialized, frozenset(FACTS), library.probe)
-    return _Program(program, frozenset(fact for fact, *_ in paths), paths)
+    return _Program(program, frozenset(fact for fact, *_ in paths), paths, _members(paths))
 
 
 class _Type(Protocol):
@@ -155,13 +155,22 @@ class _Program:
     program: _Expression
     facts: frozenset[str]
     paths: Paths
+    members: Mapping[str, frozenset[str]]
+    """Of facts that are asked for nothing but these: the others are not given, however many the
+    caller sends, since the library looks at each."""
 
     def __call__(self, facts: Mapping[str, Json]) -> Json:
         found = {name: _find(facts, name) for name in self.facts}
         protocol = _find(facts, "call.protocol")
         for (fact, *names), types in self.paths.items():
             _check_reading(fact, found[fact], names, types, protocol)
-        data = {name: value for name, value in found.items() if value is not None}
+        data: dict[str, object] = {}
+        for name, value in found.items():
+            if isinstance(value, dict) and name in self.members:
+                asked = self.members[name].intersection(value)
+                data[name] = {member: value[member] for member in asked}
+            elif value is not None:
+                data[name] = value
         try:
             answer = self.program.eval(data=data)
             kind, truth = answer.type().name(), answer.value()
@@ -173,6 +182,12 @@ class _Program:
         if kind != _BOOL or not isinstance(truth, bool):
             raise EvaluationError("the expression gives neither true nor false")
         return truth
+
+
+def _members(paths: Paths) -> Mapping[str, frozenset[str]]:
+    whole = {path[0] for path in paths if len(path) == 1}
+    facts = {path[0] for path in paths} - whole
+    return {fact: frozenset(path[1] for path in paths if path[0] == fact) for fact in facts}
 
 
 def _find(facts: Mapping[str, Json], name: str) -> Json | datetime:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
+from deputize.config.cel import compile_expression
 from deputize.core.case import EvaluationError
 from deputize.core.model import Json
 from tests.harness.expressions import EXAMPLE, asked, gives
+
+MAX_SECONDS = 1.0
 
 
 @pytest.mark.parametrize("value", [2**64, -(2**63) - 1, 2**200, "\ud800"])
@@ -74,3 +79,15 @@ def test_a_list_is_no_object_and_no_text() -> None:
     for other in others:
         with pytest.raises(EvaluationError):
             gives('call.arguments.value != ["a"]', asked(other))
+
+
+def test_members_that_are_not_asked_for_cost_nothing_and_matter_not() -> None:
+    evaluate = compile_expression("call.arguments.amount <= 500 && !has(principal.claims.none)")
+    arguments: dict[str, Json] = {f"name-{number}": number for number in range(100_000)}
+    call: Json = {"protocol": "mcp", "arguments": {**arguments, "amount": 7, "odd": 2**200}}
+    facts: dict[str, Json] = {**EXAMPLE, "call": call}
+    started = process_time()
+    assert all(evaluate(facts) is True for _ in range(50))
+    assert process_time() - started < MAX_SECONDS
+    whole = compile_expression("size(call.arguments) == 2 && call.arguments.amount <= 500")
+    assert whole({**EXAMPLE, "call": {"protocol": "mcp", "arguments": {"amount": 7, "b": 1}}})
