@@ -77,6 +77,7 @@ LONG = ", ".join(f"scope-number-{number}" for number in range(7))
         ("a: 'x\n  y'\n", "a: x y\n"),
         ("a: ~\nb:\n", "a: ~\nb: null\n"),
         ("? a\n: 1\n", "a: 1\n"),
+        ("{a: 1, b: [2]}\n# c\n", "a: 1\nb: [2]\n# c\n"),
         ("rules:\n- {a: 1}\n- b:\n    - c: 1\n- {d: 1}\n",
          "rules:\n  - {a: 1}\n\n  - b:\n      - c: 1\n\n  - {d: 1}\n"),
         ("rules:\n- {a: 1}\n- {b: 1}\n", "rules:\n  - {a: 1}\n  - {b: 1}\n"),
