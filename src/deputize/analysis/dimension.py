@@ -70,10 +70,10 @@ class Dimension(Generic[ValueT]):
         texts: list[Named] = []
         while left:
             outer = self._smallest_around(left, mask)
-            if outer is None:
+            excepted, rest = self._cover(outer.mask & ~mask) if outer else ([], 0)
+            if outer is None or (outer.mask & mask).bit_count() <= rest.bit_count():
                 texts += [Named(f"like {self._example_names[at]}", 1 << at) for at in bits(left)]
                 break
-            excepted, rest = self._cover(outer.mask & ~mask)
             names = [named.text for named in excepted]
             names += [f"what is like {self._example_names[bit]}" for bit in bits(rest)]
             texts.append(Named(f"{outer.text} except {', '.join(names)}", outer.mask & mask))

@@ -99,7 +99,7 @@ def example_text(witness: Witness) -> str:
     parts.append(f"scopes {' '.join(witness.scopes) or 'none'}")
     if witness.depth > 1:
         parts.append(f"{witness.depth} hops")
-    return ", ".join(parts + [f"provided it {hinge.text}" for hinge in witness.hinges])
+    return ", ".join(parts + [f"provided: {hinge.text}" for hinge in witness.hinges])
 
 
 def _parts(told: Description) -> tuple[tuple[str, list[str]], ...]:
