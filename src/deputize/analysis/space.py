@@ -65,7 +65,16 @@ class Space:
         self.calls: Final = _calls(self.call_atoms, calls)
         self.upgrades: Final = _upgrades(sets)
         self.depths: Final = _depths(sets)
-        self.full: Final = tuple(each.full for each in self._dimensions())
+        self.full: Final = (
+            self.agents.full,
+            self.principals.full,
+            self.hosts.full,
+            self.methods.full,
+            self.paths.full,
+            self.calls.full,
+            self.upgrades.full,
+            self.depths.full,
+        )
 
     def box(self, masks: Mapping[int, Mask], sparse: Mapping[int, Mask] | None = None) -> Box:
         """A box that is full in every dimension that is not named."""
@@ -85,10 +94,6 @@ class Space:
         subjects: Iterable[str] = pattern.subjects or (ANY,)
         keys = [(pattern.issuer, bool(pattern.subjects), subject) for subject in subjects]
         return self.principals.mask(keys)
-
-    def _dimensions(self) -> tuple[Dimension[object], ...]:
-        listed = (self.agents, self.principals, self.hosts, self.methods)
-        return (*listed, self.paths, self.calls, self.upgrades, self.depths)  # type: ignore[return-value]  # only their sizes are looked at
 
 
 def path_text(segments: Sequence[str]) -> str:
