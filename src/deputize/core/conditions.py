@@ -4,11 +4,14 @@ Rules of this file:
 - What is absent meets no condition but `exists: false`.
 - Values are compared with their type: the text `1` is not the number 1. A value of another type
   than the condition names raises `EvaluationError`; so does a list where one value is meant.
+- Where the beginning of a text has a slash the text is taken for a path or URL: one that goes up
+  by `..`, escaped or not, begins with what it does not lie in, and raises `EvaluationError`.
 - No pattern language: what these operators cannot say, an expression can (`Expression`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -18,6 +21,10 @@ from typing import Protocol
 from deputize.core.case import Case, EvaluationError, Fact, Source, read_fact, to_facts
 from deputize.core.claims import ClaimPath
 from deputize.core.model import Json
+
+_PERCENT = re.compile("%(?:25)+")
+_DELIMITER = re.compile(r"[/\\?#&=;]")
+_DOT_SEGMENTS = frozenset({".", ".."})
 
 Scalar = str | int | float | bool
 
@@ -184,7 +191,19 @@ class Expression:
 
 
 def _starts_with(found: Json, value: Scalar) -> bool:
-    return isinstance(found, str) and isinstance(value, str) and found.startswith(value)
+    if not isinstance(found, str) or not isinstance(value, str):
+        return False
+    if ("/" in value or "\\" in value) and _has_dot_segment(found):
+        raise EvaluationError("a text with a dot segment, where a path is asked for")
+    return found.startswith(value)
+
+
+def _has_dot_segment(text: str) -> bool:
+    if "%" in text:
+        text = _PERCENT.sub("%", text).casefold()
+        for escape, char in (("%2e", "."), ("%2f", "/"), ("%5c", "/")):
+            text = text.replace(escape, char)
+    return "." in text and not _DOT_SEGMENTS.isdisjoint(_DELIMITER.split(text))
 
 
 def _ends_with(found: Json, value: Scalar) -> bool:

@@ -242,3 +242,29 @@ def test_what_cannot_be_read_cannot_be_compared() -> None:
     ):
         with pytest.raises(EvaluationError):
             condition.holds(case)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/data/../etc/passwd", "/data/./x", "/data/..", "/var/../data/x", "..", "/data/a\\..\\b"),
+        *("/data/%2e%2e/x", "/data/%2E./x", "/data/..%2fx", "/data/..%5Cx", "/data/%252e%252e/x"),
+        *("/data/%25252e%25252e/x", "/data/x?file=../y", "/data/..;/x"),
+    ],
+)
+def test_a_path_that_goes_up_begins_with_nothing(path: str) -> None:
+    for values in (("/data/",), ("x", "/etc"), ("data\\",)):
+        with pytest.raises(EvaluationError):
+            holds(Operator.STARTS_WITH, path, *values)
+
+
+@pytest.mark.parametrize(
+    "path", ["/data/a..b", "/data/...", "/data/.hidden", "/data/100%", "/data/"]
+)
+def test_a_path_that_goes_down_begins_with_what_it_lies_in(path: str) -> None:
+    assert holds(Operator.STARTS_WITH, path, "/data/")
+    assert not holds(Operator.STARTS_WITH, path, "/etc")
+
+
+def test_a_text_that_is_no_path_may_have_any_dots() -> None:
+    assert holds(Operator.STARTS_WITH, "see ../x", "see")
