@@ -21,6 +21,10 @@ from typing import Protocol
 from deputize.core.case import Case, EvaluationError, Fact, Source, read_fact, to_facts
 from deputize.core.claims import ClaimPath
 from deputize.core.model import Json
+from deputize.core.paths import MAX_PATH_BYTES
+
+MAX_ELEMENTS = 4000
+"""Of a list that is compared: more than a token can hold, less than a body."""
 
 _PERCENT = re.compile("%(?:25)+")
 _DELIMITER = re.compile(r"[/\\?#&=;]")
@@ -76,18 +80,23 @@ class Compares:
         if found is None:
             return False
         if self.operator in {Operator.HAS_ANY, Operator.HAS_ONLY}:
-            elements = found if isinstance(found, list) else [found]
-            hits = [self._is_among(element) for element in elements]
+            hits = self._hits(found if isinstance(found, list) else [found])
             return any(hits) if self.operator is Operator.HAS_ANY else bool(hits) and all(hits)
         if self.operator in _TESTS:
             return any(self._tests(found, value) for value in self.values)
         is_among = self._is_among(found)
         return not is_among if self.operator is Operator.NONE_OF else is_among
 
+    def _hits(self, elements: list[Json]) -> list[bool]:
+        if len(elements) > MAX_ELEMENTS:
+            raise EvaluationError(f"{self.fact} has more than {MAX_ELEMENTS} elements")
+        return [self._is_among(element) for element in elements]
+
     def _is_among(self, found: Json) -> bool:
-        if all(_kind(value) != _kind(found) for value in self.values):
+        kind = _kind(found)
+        if not any(_kind(value) == kind for value in self.values):
             raise EvaluationError(f"{self.fact} is of another type than {self.operator.value} says")
-        return any(_kind(value) == _kind(found) and value == found for value in self.values)
+        return any(value == found and _kind(value) == kind for value in self.values)
 
     def _tests(self, found: Json, value: Scalar) -> bool:
         if _kind(found) != _kind(value):
@@ -193,8 +202,9 @@ class Expression:
 def _starts_with(found: Json, value: Scalar) -> bool:
     if not isinstance(found, str) or not isinstance(value, str):
         return False
-    if ("/" in value or "\\" in value) and _has_dot_segment(found):
-        raise EvaluationError("a text with a dot segment, where a path is asked for")
+    is_path = "/" in value or "\\" in value
+    if is_path and (len(found) > MAX_PATH_BYTES or _has_dot_segment(found)):
+        raise EvaluationError("a text with a dot segment, or a long one, where a path is asked for")
     return found.startswith(value)
 
 

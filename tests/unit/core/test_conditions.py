@@ -8,6 +8,7 @@ import pytest
 
 from deputize.core.case import Case, EvaluationError, Fact, Source
 from deputize.core.conditions import (
+    MAX_ELEMENTS,
     Compares,
     EqualsClaim,
     Exists,
@@ -17,6 +18,7 @@ from deputize.core.conditions import (
     Within,
 )
 from deputize.core.model import Json
+from deputize.core.paths import MAX_PATH_BYTES
 from tests.harness.rulings import make_case, mcp_call
 
 CLAIM = Fact(Source.CLAIM, ("x",))
@@ -268,3 +270,19 @@ def test_a_path_that_goes_down_begins_with_what_it_lies_in(path: str) -> None:
 
 def test_a_text_that_is_no_path_may_have_any_dots() -> None:
     assert holds(Operator.STARTS_WITH, "see ../x", "see")
+
+
+@pytest.mark.parametrize("operator", [Operator.HAS_ANY, Operator.HAS_ONLY])
+def test_a_list_that_is_compared_has_an_end(operator: Operator) -> None:
+    elements: list[Json] = ["a"] * MAX_ELEMENTS
+    assert holds(operator, elements, "a")
+    with pytest.raises(EvaluationError):
+        holds(operator, [*elements, "a"], "a")
+
+
+def test_a_path_has_an_end() -> None:
+    path = "/data/".ljust(MAX_PATH_BYTES, "x")
+    assert holds(Operator.STARTS_WITH, path, "/data/")
+    with pytest.raises(EvaluationError):
+        holds(Operator.STARTS_WITH, path + "x", "/data/")
+    assert holds(Operator.STARTS_WITH, "data" + path, "data")
