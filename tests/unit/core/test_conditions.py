@@ -44,6 +44,7 @@ def holds(operator: Operator, found: Json, *values: Scalar) -> bool:
         (Operator.NONE_OF, "a", ("a", "b"), False),
         (Operator.STARTS_WITH, "abc", ("x", "ab"), True),
         (Operator.STARTS_WITH, "abc", ("bc",), False),
+        (Operator.STARTS_WITH, 1, (1,), False),
         (Operator.ENDS_WITH, "abc", ("bc",), True),
         (Operator.ENDS_WITH, "abc", ("ab",), False),
         (Operator.AT_LEAST, 5, (5,), True),
