@@ -37,6 +37,8 @@ from deputize.core.verdict import Denied, Effect
 from tests.harness.world import AGENT, HOST, ISSUER_URL, NOW, make_policies, make_request
 
 ALLOWED = Reason.POLICY_ALLOWED
+NEAREST = "insufficient_scope scope_not_delegable condition_failed evaluation_error"
+"""What stood in the way of a grant, what was nearest to it first."""
 NO_KEYS: Mapping[str, KeyRing] = MappingProxyType({})
 
 

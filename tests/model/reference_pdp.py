@@ -1,16 +1,12 @@
-"""The law of policies once more, as plainly as it can be said: no index, no early end.
-
-Every rule and limit is asked with the patterns' own `matches`. Logins and approvals are left out.
-"""
+"""The law of policies as plainly as it can be said: no index; without logins and approvals."""
 
 from deputize.core.case import Case, EvaluationError
+from deputize.core.conditions import Condition
 from deputize.core.matching import ANY, host_matches
 from deputize.core.model import Scope
 from deputize.core.reasons import Reason
 from deputize.core.rules import Policies, Rule, RuleEffect
-from tests.harness.rulings import ALLOWED, Answer
-
-NEAREST = "insufficient_scope scope_not_delegable condition_failed evaluation_error"
+from tests.harness.rulings import ALLOWED, NEAREST, Answer
 
 
 def evaluate(case: Case, policies: Policies) -> Answer:
@@ -40,7 +36,6 @@ def _evaluate(case: Case, policies: Policies) -> Answer:
 
 
 def covers(rule: Rule, case: Case) -> bool:
-    """True when each dimension has a matching pattern."""
     action, is_forbid = case.action, rule.effect is RuleEffect.FORBID
     return (
         any(pattern.matches(case.delegation.agent) for pattern in rule.agents)
@@ -55,19 +50,24 @@ def covers(rule: Rule, case: Case) -> bool:
 
 def judge(rule: Rule, case: Case, policies: Policies) -> Reason | None:
     """Why a rule that covers the call refuses it, or does not grant it."""
-    if rule.max_depth is not None and len(case.delegation.chain) > rule.max_depth:
-        return Reason.POLICY_CONDITION_FAILED
-    try:
-        met = all(condition.holds(case) for condition in rule.conditions)
-    except EvaluationError:
+    is_short = rule.max_depth is None or len(case.delegation.chain) <= rule.max_depth
+    answers = {is_short, *(holds(condition, case) for condition in rule.conditions)}
+    if False in answers:
+        return None if rule.effect is RuleEffect.FORBID else Reason.POLICY_CONDITION_FAILED
+    if None in answers:
         return Reason.POLICY_EVALUATION_ERROR
     if rule.effect is RuleEffect.FORBID:
-        return Reason.POLICY_FORBIDDEN if met else None
-    if not met:
-        return Reason.POLICY_CONDITION_FAILED
+        return Reason.POLICY_FORBIDDEN
     if not rule.scopes <= case.delegation.scopes:
         return Reason.POLICY_INSUFFICIENT_SCOPE
     return None if rule.scopes <= delegable(case, policies) else Reason.POLICY_SCOPE_NOT_DELEGABLE
+
+
+def holds(condition: Condition, case: Case) -> bool | None:
+    try:
+        return condition.holds(case)
+    except EvaluationError:
+        return None
 
 
 def delegable(case: Case, policies: Policies) -> frozenset[Scope]:

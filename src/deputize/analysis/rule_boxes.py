@@ -3,7 +3,7 @@
 Rules of this file:
 - A rule about calls covers only routes where those are read (`core/request_calls.py`).
 - What a request may not be on a route that speaks a protocol is never granted.
-- A forbid fires unless one of its conditions is known not to hold, in their order.
+- A forbid fires unless one of its conditions is known not to hold.
 """
 
 from __future__ import annotations
@@ -70,11 +70,9 @@ class RuleBoxes:
     def forbidden(self, rule: Rule) -> list[Box]:
         """Where a forbid fires."""
         boxes = self._matched(rule)
-        fired: list[Box] = []
         for condition in rule.conditions:
-            fired += self._narrow(boxes, self._where(rule, condition, ERROR))
-            boxes = self._narrow(boxes, self._where(rule, condition, YES))
-        return fired + boxes
+            boxes = self._narrow(boxes, self._where(rule, condition, YES | ERROR))
+        return boxes
 
     def _where(self, rule: Rule, condition: Condition, value: Mask) -> list[Box]:
         space = self._space

@@ -12,7 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -41,6 +41,23 @@ class Condition(Protocol):
 
     def holds(self, case: Case) -> bool:
         """Raises EvaluationError where it cannot be said."""
+
+
+def find_unmet(
+    conditions: Iterable[Condition], case: Case
+) -> Condition | EvaluationError | None:
+    """The first that does not hold, else why the first that cannot be said, None where all hold.
+
+    So their order does not matter: one that surely does not hold settles it.
+    """
+    unclear: EvaluationError | None = None
+    for condition in conditions:
+        try:
+            if not condition.holds(case):
+                return condition
+        except EvaluationError as error:
+            unclear = unclear or error
+    return unclear
 
 
 class Operator(StrEnum):

@@ -2,8 +2,7 @@
 
 Rules of this file:
 - `evaluate` is the whole law. Rules come from the index; order and duplicates do not matter.
-- A forbid that covers the call and whose conditions hold refuses. One that cannot be evaluated
-  refuses too.
+- A forbid that covers the call refuses, unless one of its conditions surely does not hold.
 - An allow needs one rule that covers agent, principal and action, and all of whose demands are
   met (`policy_demands.py`). Of several the one that obliges to least, then the first by name,
   determines the answer.
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 from deputize.core import policy_demands
 from deputize.core.case import Case, EvaluationError
+from deputize.core.conditions import find_unmet
 from deputize.core.keys import KeyRing
 from deputize.core.model import (
     AccessRequest,
@@ -101,14 +101,14 @@ def _evaluate(case: Case, policies: Policies, key_rings: Mapping[str, KeyRing]) 
 
 def _forbid(rule: Rule, case: Case) -> Denial | None:
     """The refusal by a forbid that covers the call; None where its conditions do not hold."""
-    try:
-        if not all(condition.holds(case) for condition in rule.conditions):
-            return None
-    except EvaluationError as error:
-        detail = f"forbid {rule.ref}: {error}"
+    unmet = find_unmet(rule.conditions, case)
+    if unmet is None:
+        detail = "a forbid rule covers the call"
+        return Denial(reason=Reason.POLICY_FORBIDDEN, detail=detail, rule=rule.ref)
+    if isinstance(unmet, EvaluationError):
+        detail = f"forbid {rule.ref}: {unmet}"
         return Denial(reason=Reason.POLICY_EVALUATION_ERROR, detail=detail, rule=rule.ref)
-    detail = "a forbid rule covers the call"
-    return Denial(reason=Reason.POLICY_FORBIDDEN, detail=detail, rule=rule.ref)
+    return None
 
 
 def _grant(rule: Rule, terms: Terms) -> Grant:

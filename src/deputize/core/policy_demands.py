@@ -22,6 +22,7 @@ from deputize.core.approval import ApprovalNeed, verify_approval
 from deputize.core.approved_call import ApprovalError, describe_call
 from deputize.core.case import Case, EvaluationError
 from deputize.core.claims import ClaimError, read_time
+from deputize.core.conditions import find_unmet
 from deputize.core.keys import KeyRing
 from deputize.core.model import Approved, Json, Obligation, Spend, StepUp
 from deputize.core.reasons import Reason
@@ -91,16 +92,14 @@ def _check_conditions(rule: Rule, case: Case) -> Denial | None:
     if rule.max_depth is not None and depth > rule.max_depth:
         detail = f"rule {rule.ref} allows a chain of {rule.max_depth} hops, this one has {depth}"
         return Denial(reason=Reason.POLICY_CONDITION_FAILED, detail=detail, rule=rule.ref)
-    for condition in rule.conditions:
-        try:
-            if condition.holds(case):
-                continue
-        except EvaluationError as error:
-            detail = f"rule {rule.ref}: {error}"
-            return Denial(reason=Reason.POLICY_EVALUATION_ERROR, detail=detail, rule=rule.ref)
-        detail = f"rule {rule.ref} asks for: {condition.text}"
-        return Denial(reason=Reason.POLICY_CONDITION_FAILED, detail=detail, rule=rule.ref)
-    return None
+    unmet = find_unmet(rule.conditions, case)
+    if unmet is None:
+        return None
+    if isinstance(unmet, EvaluationError):
+        detail = f"rule {rule.ref}: {unmet}"
+        return Denial(reason=Reason.POLICY_EVALUATION_ERROR, detail=detail, rule=rule.ref)
+    detail = f"rule {rule.ref} asks for: {unmet.text}"
+    return Denial(reason=Reason.POLICY_CONDITION_FAILED, detail=detail, rule=rule.ref)
 
 
 def _check_scopes(rule: Rule, case: Case, policies: Policies) -> Denial | None:
