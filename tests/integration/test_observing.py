@@ -28,6 +28,7 @@ def test_only_refusals_of_policies_pass(tmp_path: Path, transport: str) -> None:
         event = live.process.audit_event(verdict.decision_id)
         assert event["observed"]["reason"] == Reason.POLICY_NO_MATCH
         assert live.ask().allowed
+        assert live.readiness()["warnings"]
 
         token = live.issuer.issue(now=time.time())
         forged = Issuer(ISSUER_URL).issue(now=time.time())

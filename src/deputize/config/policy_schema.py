@@ -186,6 +186,9 @@ class When(Model):
             raise ValueError(f"give one comparison: {_keys(COMPARISONS)}")
         if alone and comparisons:
             raise ValueError(f"`{alone[0]}` has no comparison")
+        for values in (self.one_of, self.none_of, self.has_any, self.has_only):
+            if len({_type_name(value) for value in values or ()}) > 1:
+                raise ValueError("the values are of different types; write texts in quotes")
         return self
 
     def given(self, names: tuple[str, ...]) -> list[str]:
@@ -207,6 +210,12 @@ COMPARISONS = (
     "exists",
     "equals_claim",
 )
+
+
+def _type_name(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return "text" if isinstance(value, str) else "number"
 
 
 def _keys(names: tuple[str, ...]) -> str:

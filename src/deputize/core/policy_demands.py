@@ -76,14 +76,15 @@ def settle(
         return _NO_TERMS
     owed: list[Obligation] = []
     approvals: list[Approved] = []
-    if rule.budget is not None:
-        owed.append(_spend(rule, rule.budget, case, policies))
     if rule.approval is not None:
         approved = _check_approval(rule, rule.approval, case, policies, key_rings)
         if isinstance(approved, Denial):
             return approved
         owed.append(approved.use)
         approvals.append(approved)
+    # Last, so that an approval sent again uses up no budget.
+    if rule.budget is not None:
+        owed.append(_spend(rule, rule.budget, case, policies))
     return Terms(tuple(owed), tuple(approvals))
 
 

@@ -116,11 +116,13 @@ class App:
         warnings += sources.warnings
         if self._replay_store.problem:
             warnings.append(f"replay store: {self._replay_store.problem}")
+        active = self._state.current
+        if active is not None and active.snapshot.policies.is_observed:
+            warnings.append("policyMode: observe, so policies refuse nothing")
         if not self._audit.healthy:
             warnings.append("audit log: the sink fails or the queue is full")
         if self._draining.is_set():
             waiting.append("draining")
-        active = self._state.current
         digest = active.snapshot.digest if active else ""
         return Readiness(tuple(waiting), tuple(warnings), digest)
 

@@ -37,6 +37,18 @@ def test_what_will_hardly_work_is_a_warning(tmp_path: Path) -> None:
     assert run("validate", "--config", config_file).stderr.count("warning: ") == 3
 
 
+@pytest.mark.parametrize("by_policy", [True, False])
+def test_what_is_only_observed_is_a_warning(tmp_path: Path, *, by_policy: bool) -> None:
+    mode = "  mode: observe\n  rules:" if by_policy else "  rules:"
+    policy = changed(POLICY, "  rules:", mode)
+    line = "  policies: [policies]\n"
+    service = SERVICE if by_policy else changed(SERVICE, line, f"{line}  policyMode: observe\n")
+    issuer = Issuer(ISSUER_URL)
+    config_file = write_world(tmp_path, service=service, policy=policy, issuer=issuer)
+    result = run("validate", "--config", config_file)
+    assert (result.exit_code, result.stderr.count("warning: ")) == (0, 1)
+
+
 def test_a_bad_configuration_ends_with_2_and_names_every_place(tmp_path: Path) -> None:
     service = changed(SERVICE, "[ES256]", "[HS256]")
     policy = changed(POLICY, "[GET]", "[get]")

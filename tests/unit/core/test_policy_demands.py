@@ -314,11 +314,11 @@ def test_an_observed_budget_refuses_nothing(
     assert owed.is_enforced is not (rule_is_observed or all_is_observed)
 
 
-def test_a_budget_is_owed_beside_an_approval() -> None:
+def test_an_approval_is_used_before_the_budget() -> None:
     rule = replace(APPROVED, budget=Budget(3, 60, frozenset()))
     policies = make_policies([rule], services=[SERVICE])
     kinds = [type(owed) for owed in rule_on(approve(BASE), policies, RINGS).grant.owed]
-    assert kinds == [Spend, UseOnce]
+    assert kinds == [UseOnce, Spend]
 
 
 # Which refusal is told
