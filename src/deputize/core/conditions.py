@@ -43,9 +43,7 @@ class Condition(Protocol):
         """Raises EvaluationError where it cannot be said."""
 
 
-def find_unmet(
-    conditions: Iterable[Condition], case: Case
-) -> Condition | EvaluationError | None:
+def find_unmet(conditions: Iterable[Condition], case: Case) -> Condition | EvaluationError | None:
     """The first that does not hold, else why the first that cannot be said, None where all hold.
 
     So their order does not matter: one that surely does not hold settles it.
