@@ -12,13 +12,12 @@ import typer
 
 from deputize.cli.inputs import refuse_input
 from deputize.config.files import is_folder
-from deputize.config.formatting import format_file, kind_of
+from deputize.config.formatting import KINDS, format_file, kind_of
 from deputize.config.loader import MAX_FILE_BYTES
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.strict_yaml import parse_documents
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
-_OTHER_KINDS = frozenset({"ServiceConfig", "DenyList"})
 
 
 def fmt(
@@ -33,7 +32,8 @@ def fmt(
     """Write policies, and cases for them, in one form: same meaning, same comments.
 
     Keys come in the order of the reference, short lists stand on one line, and only what needs
-    quotes has them. If one file is wrong none is written.
+    quotes has them. If one file is wrong none is written. In a folder, files of other kinds are
+    passed over.
 
     Example: `deputize fmt policies`
     """
@@ -89,9 +89,13 @@ def _read(file: Path) -> bytes:
 
 
 def _is_other(octets: bytes, file: Path) -> bool:
-    """Another file of ours that lies beside policies."""
-    documents = parse_documents(octets, str(file))
-    return bool(documents) and all(kind_of(each) in _OTHER_KINDS for each in documents)
+    """A file that lies beside policies, and is none."""
+    try:
+        documents = parse_documents(octets, str(file))
+    except ConfigError:
+        # Other tools allow what we do not: anchors, tags, templates.
+        return not any(kind.encode() in octets for kind in KINDS)
+    return bool(documents) and all(kind_of(each) not in KINDS for each in documents)
 
 
 def _diff(file: Path, before: bytes, after: bytes) -> str:

@@ -103,9 +103,12 @@ def validate(
         refuse_input(str(error))
     for problem in found:
         typer.echo(str(problem), err=True)
-    typer.echo(f"valid: rules {rules}, issuers {issuers}, digest {loaded.digest[:12]}")
+    summary = f"rules {rules}, issuers {issuers}, digest {loaded.digest[:12]}"
     if found:
+        # It can be used, yet is not as its author should leave it.
+        typer.echo(f"loads: {summary}, findings {len(found)}")
         raise typer.Exit(1)
+    typer.echo(f"valid: {summary}")
 
 
 @app.command()

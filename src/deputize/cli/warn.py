@@ -6,43 +6,25 @@ from pathlib import Path
 
 from deputize.config.issuer_schema import Issuer
 from deputize.config.loader import Loaded
+from deputize.config.remarks import find_remarks
 from deputize.config.schema import ServiceSpec
 from deputize.core.jws import JwsError
 from deputize.core.keys import parse_jwk_set
 from deputize.core.revocation import Revocations
-from deputize.core.rules import RuleEffect
 from deputize.core.spiffe import parse_spiffe_id
 
 _LOCAL = ("unix:", "127.", "localhost:", "[::1]:")
 
 
 def find_warnings(loaded: Loaded, revocations: Revocations) -> list[str]:
-    """Absent files, keys left out, ports open to everyone, deny lists that name strangers."""
+    """Absent and unread files, keys left out, open ports, deny lists that name strangers."""
     service = loaded.service
-    warnings = _ports(service) + _observed(loaded)
+    warnings = _ports(service) + find_remarks(loaded)
     for entry in service.issuers:
         warnings += _keys(entry, loaded)
     files = _further_files(service)
     warnings += [f"{file}: no such file" for file in files if file and not Path(file).is_file()]
     return warnings + _strangers(service, revocations)
-
-
-def _observed(loaded: Loaded) -> list[str]:
-    """What is not enforced lets pass more than its author may think."""
-    warnings = []
-    if loaded.service.policy_mode == "observe":
-        warnings.append("`policyMode: observe`: policies refuse nothing, whoever is proven")
-    demanding = {
-        rule.ref.policy
-        for rule in loaded.compiled.policies.rules
-        if rule.is_observed and rule.effect is RuleEffect.ALLOW
-    }
-    warnings += [
-        f"policy {name} is only observed: its allow rules let calls pass without what they demand, "
-        "even where other rules demand it"
-        for name in sorted(demanding)
-    ]
-    return warnings
 
 
 def _further_files(service: ServiceSpec) -> list[str | None]:

@@ -23,6 +23,8 @@ from deputize.config.yaml_tree import Collection, Node, Tree, read_trees
 from deputize.config.yaml_writer import write_trees
 
 _MODELS: dict[str, type[Model]] = {"DelegationPolicy": DelegationPolicy, "PolicyTest": PolicyTest}
+KINDS = frozenset(_MODELS)
+"""What can be formatted."""
 _APART = frozenset({"rules", "cases"})
 
 

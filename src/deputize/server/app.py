@@ -12,6 +12,7 @@ from deputize.adapters.audit_log import AuditLog, FileSink, Sink, StdoutSink
 from deputize.adapters.envoy_response import Answers
 from deputize.adapters.telemetry import Telemetry
 from deputize.config.loader import Loaded, load
+from deputize.config.remarks import find_serving_remarks
 from deputize.config.schema import Audit, ServiceSpec
 from deputize.server.check import Checker, Limits
 from deputize.server.grpc_server import GrpcServer
@@ -132,6 +133,8 @@ class App:
         rules = len(loaded.compiled.policies.rules)
         self.telemetry.count_reload(loaded_at=time.time(), rules=rules)
         _log.info("using configuration %s with %d rules", loaded.digest[:12], rules)
+        for remark in find_serving_remarks(loaded):
+            _log.warning("%s", remark)
 
 
 def _needs_restart(first: ServiceSpec, now: ServiceSpec) -> list[str]:

@@ -49,6 +49,43 @@ def test_what_is_only_observed_is_a_warning(tmp_path: Path, *, by_policy: bool) 
     assert (result.exit_code, result.stderr.count("warning: ")) == (0, 1)
 
 
+def test_policies_below_a_listed_folder_are_warned_of(tmp_path: Path) -> None:
+    config_file = write_world(tmp_path, issuer=Issuer(ISSUER_URL))
+    below = tmp_path / "policies" / "team"
+    for folder in (below, below / "deep", below / ".drafts", tmp_path / "policies" / "..data"):
+        folder.mkdir(parents=True)
+        (folder / "crm.yaml").write_text(POLICY)
+    (below / "crm.test.yaml").write_text("kind: PolicyTest # of a DelegationPolicy\n")
+    (below / "envoy.yaml").write_text("static_resources: {}\n")
+    result = run("validate", "--config", config_file)
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "warning: policies/team/crm.yaml is not read: list its folder too",
+        "warning: policies/team/deep/crm.yaml is not read: list its folder too",
+    ]
+
+
+def test_policies_in_a_listed_folder_below_another_are_read(tmp_path: Path) -> None:
+    service = changed(SERVICE, "[policies]", "[policies, policies/team]")
+    config_file = write_world(tmp_path, service=service, issuer=Issuer(ISSUER_URL))
+    below = tmp_path / "policies" / "team"
+    below.mkdir()
+    (below / "crm.yaml").write_text(changed(POLICY, "name: orders", "name: crm"))
+    result = run("validate", "--config", config_file)
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_of_many_unread_policies_some_are_named(tmp_path: Path) -> None:
+    config_file = write_world(tmp_path, issuer=Issuer(ISSUER_URL))
+    below = tmp_path / "policies" / "team"
+    below.mkdir()
+    for number in range(23):
+        (below / f"{number}.yaml").write_text(POLICY)
+    lines = run("validate", "--config", config_file).stderr.splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "warning: 3 more policy files are not read"
+
+
 def test_a_bad_configuration_ends_with_2_and_names_every_place(tmp_path: Path) -> None:
     service = changed(SERVICE, "[ES256]", "[HS256]")
     policy = changed(POLICY, "[GET]", "[get]")

@@ -120,7 +120,13 @@ def test_a_folder_has_policies_cases_and_files_that_are_neither(file: Path) -> N
     folder = file.parent
     cases = folder / "orders.test.yaml"
     cases.write_text(CASES)
-    for name, text in (("config.yaml", SERVICE), (".hidden.yaml", "x"), ("notes.txt", "x")):
+    for name, text in (
+        ("config.yaml", SERVICE),
+        (".hidden.yaml", "x"),
+        ("notes.txt", "x"),
+        ("other.yaml", "kind: Deployment\n---\nreplicas: 2\n"),
+        ("compose.yaml", "x: &x {a: 1}\ny: *x\n"),
+    ):
         (folder / name).write_text(text)
     result = run(folder)
     assert (result.exit_code, result.stdout) == (0, f"formatted {cases}\nformatted {file}\n")
@@ -149,6 +155,13 @@ def test_where_one_file_is_wrong_none_is_written(file: Path, text: str) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"{wrong}:")
     assert (file.read_text(), wrong.read_text()) == (MESSY, text)
+
+
+@pytest.mark.parametrize("text", [f"{MESSY}---\nkind: Other\n", "kind: DelegationPolicy\na: [\n"])
+def test_a_folder_with_a_broken_policy_ends_with_2(file: Path, text: str) -> None:
+    (file.parent / "wrong.yaml").write_text(text)
+    result = run(file.parent)
+    assert (result.exit_code, result.stdout) == (2, "")
 
 
 def test_a_file_that_is_not_there_ends_with_2(tmp_path: Path) -> None:

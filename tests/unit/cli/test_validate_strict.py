@@ -33,7 +33,8 @@ def test_a_lint_ends_with_1_and_names_the_place(tmp_path: Path) -> None:
     place = f"{tmp_path / 'policies' / 'orders.yaml'}:{line_of(TYPO, 'order:read')}"
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"{place}: spec.rules[0].scopes[0]: [scope-never-issued] ")
-    assert result.stdout.startswith("valid: ")
+    assert result.stdout.startswith("loads: ")
+    assert result.stdout.endswith(", findings 1\n")
 
 
 def test_places_are_named_as_the_configuration_is(
