@@ -126,9 +126,13 @@ def test_files_fit_the_schema_they_name(folder: Path, name: str) -> None:
 
 
 def test_files_are_written_as_fmt_writes_them() -> None:
-    done = CliRunner().invoke(
-        app, ["fmt", "--check", *map(str, RECIPES), str(ROOT / "docs/examples/first-tool")]
-    )
+    examples = [ROOT / "docs/examples" / name for name in ("first-tool", "observing", "policies")]
+    done = CliRunner().invoke(app, ["fmt", "--check", *map(str, [*RECIPES, *examples])])
+    assert done.exit_code == 0, done.output
+
+
+def test_the_cases_of_all_examples_hold() -> None:
+    done = CliRunner().invoke(app, ["test", str(ROOT / "docs/examples")])
     assert done.exit_code == 0, done.output
 
 

@@ -163,11 +163,13 @@ def _proven_texts(asked: AccessRequest, decision: Decision, limits: Limits) -> d
     if proven.grant is not None:
         scopes = " ".join(sorted(proven.grant.scopes)) or "none"
         rule = proven.grant.rule
-        texts["policy"] = (
-            "no rule grants it; policies are only observed"
-            if decision.observed is not None and not proven.grant.scopes and rule is None
-            else f"rule {rule} grants scopes {scopes}"
-        )
+        observed = decision.observed
+        # A refusal that is only observed lets pass under its own rule, which granted nothing.
+        if observed is not None and observed.rule == rule:
+            by = "no rule grants it" if rule is None else f"{observed.reason.value} by rule {rule}"
+            texts["policy"] = f"only because policies are observed; enforced, it is refused: {by}"
+        else:
+            texts["policy"] = f"rule {rule} grants scopes {scopes}"
     return texts
 
 

@@ -2,20 +2,29 @@
 
 Rules of this file:
 - Hints say what would have matched; whether it matches is asked of the pattern.
+- A hint does not say which of two spellings is the wrong one: nobody here can know.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
+from datetime import datetime, tzinfo
 from itertools import takewhile
 
 from deputize.core.call_patterns import CallPattern, text_matches
-from deputize.core.case import Case
+from deputize.core.case import Case, EvaluationError, Fact, Source, read_fact
+from deputize.core.conditions import Compares, Condition, EqualsClaim, Exists, Within
 from deputize.core.matching import ANY, PathPattern, PrincipalPattern, claim_values
 from deputize.core.model import Call, Json, Principal, StepUp
 
 MAX_SHOWN = 5
+MAX_QUOTED = 40
+"""Characters of a fact; a longer one may be a secret, and helps nobody on one line."""
+
+SIMILAR, RELATED, OTHER = 2, 1, 0
+"""How near a call is to a pattern: spelled alike, another name for the same method, or neither."""
 
 _ALIKE = 0.8
 
@@ -29,15 +38,15 @@ def show(texts: Texts) -> str:
     return f"[{shown}, and {more} more]" if more > 0 else f"[{shown}]"
 
 
-def hint_spelling(text: str, known: Texts, lead: str = "did you mean") -> str:
-    """The likely spelling, empty where nothing is alike."""
+def hint_spelling(text: str, known: Texts, holder: str = "the rule") -> str:
+    """What is spelled alike, and who has it; empty where nothing is alike."""
     folded = next((each for each in known if each.casefold() == text.casefold()), None)
     if folded is not None:
-        return f"{lead} {folded}, in another case"
+        return f"{holder} has {folded}, in another case"
     best = max(known, key=lambda each: _likeness(text, each), default="")
     if not best or _likeness(text, best) < _ALIKE:
         return ""
-    return f"{lead} {best}?" if lead.startswith("did") else f"{lead} {best}"
+    return f"{holder} has the similar {best}"
 
 
 def hint_host(host: str, patterns: Texts) -> str:
@@ -91,21 +100,38 @@ def explain_principal(
     return "another principal", ""
 
 
-def explain_call(call: Call | None, pattern: CallPattern) -> tuple[str, str]:
-    """What is asked of a call, and a hint."""
+def explain_call(call: Call | None, pattern: CallPattern) -> tuple[str, str, int]:
+    """What is asked of a call, a hint, and how near it is."""
     protocol = pattern.protocol.value
     if call is None:
         return (
             f"the request has no call of {protocol}",
             f"calls are read on routes that a resource with protocol: {protocol} names",
+            OTHER,
         )
     if call.protocol is not pattern.protocol:
-        return f"the call is one of {call.protocol.value}, not of {protocol}", ""
+        return f"the call is one of {call.protocol.value}, not of {protocol}", "", OTHER
     if not any(text_matches(method, call.method) for method in pattern.methods):
         message = f"{protocol} method {call.method} is not in {show(pattern.methods)}"
-        return message, hint_spelling(call.method, pattern.methods)
+        hint = hint_spelling(call.method, pattern.methods)
+        return message, hint, SIMILAR if hint else OTHER
     message = f"{protocol} name {call.name or '(none)'} is not in {show(pattern.names)}"
-    return message, hint_spelling(call.name, [name.rstrip(ANY) for name in pattern.names])
+    hint = hint_spelling(call.name, [name.rstrip(ANY) for name in pattern.names])
+    return message, hint, SIMILAR if hint else RELATED
+
+
+def explain_condition(condition: Condition, case: Case) -> str:
+    """What was found where this does not hold; empty where there is no single fact to name."""
+    match condition:
+        case Compares(fact=fact) | Exists(fact=fact):
+            return _told(fact, case)
+        case EqualsClaim(fact=fact, claim=claim):
+            both = (_told(fact, case), _told(Fact(Source.CLAIM, claim), case))
+            return ", ".join(filter(None, both))
+        case Within(zone=zone):
+            return _clock(case.now, zone)
+        case _:
+            return ""
 
 
 def explain_login(need: StepUp, case: Case) -> str:
@@ -123,6 +149,39 @@ def explain_login(need: StepUp, case: Case) -> str:
 
 def _found(value: Json) -> str:
     return "none" if value is None else str(value)
+
+
+def _told(fact: Fact, case: Case) -> str:
+    try:
+        found = read_fact(fact, case)
+    except EvaluationError:
+        # The refusal says why it cannot be read.
+        return ""
+    return f"{fact} is {'absent' if found is None else _quote(found)}"
+
+
+def _quote(found: Json) -> str:
+    """The value with its type; only the type where it is long."""
+    text = json.dumps(found, ensure_ascii=False)
+    is_long = len(text) > MAX_QUOTED
+    match found:
+        case bool():
+            return text
+        case str():
+            return f"a text of {len(found)} characters" if is_long else f"the text {text}"
+        case list():
+            return f"a list of {len(found)} elements" if is_long else f"the list {text}"
+        case dict():
+            return "an object"
+        case _:
+            return f"the number {text}"
+
+
+def _clock(now: float, zone: tzinfo) -> str:
+    try:
+        return f"it is {datetime.fromtimestamp(now, zone):%A %Y-%m-%d %H:%M} in {zone}"
+    except (OverflowError, OSError, ValueError):
+        return ""
 
 
 def _likeness(text: str, other: str) -> float:

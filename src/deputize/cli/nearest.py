@@ -4,8 +4,9 @@ Rules of this file:
 - It only explains a refusal that `decide` gave. What is met is asked of the patterns themselves,
   and what a rule demands of `policy_demands.settle`, one demand at a time: no second law.
 - Where rules cover the call the decision already names the nearest one. Else it is the rule with
-  the fewest patterns that do not match, then the fewest unmet demands, then those easier to meet,
-  then the first by name.
+  the fewest patterns that do not match, of these the one whose patterns nearly match (a name
+  that differs in a letter), then the fewest unmet demands, then those easier to meet, then the
+  first by name.
 """
 
 from __future__ import annotations
@@ -44,11 +45,15 @@ PARTS = (
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """One part of a rule that the call does not meet; `hint` is empty where there is none."""
+    """One part of a rule that the call does not meet; `hint` is empty where there is none.
+
+    `nearness` is for patterns: OTHER, RELATED or SIMILAR of `near_miss`.
+    """
 
     part: str
     message: str
     hint: str = ""
+    nearness: int = near_miss.OTHER
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -143,7 +148,7 @@ def _cases(asked: AccessRequest, decision: Decision) -> Iterator[Case]:
 
 
 def _nearest(case: Case, rules: list[Rule], snapshot: Snapshot, name: str) -> Nearest | None:
-    best: tuple[tuple[int, int, int, str], Nearest] | None = None
+    best: tuple[tuple[int, int, int, int, str], Nearest] | None = None
     for rule in rules:
         unmet = list(_uncovered(rule, case))
         uncovered = len(unmet)
@@ -151,7 +156,8 @@ def _nearest(case: Case, rules: list[Rule], snapshot: Snapshot, name: str) -> Ne
         if best is None or uncovered <= best[0][0]:
             unmet += _unsettled(rule, case, snapshot.policies, snapshot.key_rings)
             weight = sum(len(PARTS) - PARTS.index(each.part) for each in unmet)
-            key = (uncovered, len(unmet), weight, str(rule.ref))
+            near = sum(each.nearness for each in unmet)
+            key = (uncovered, -near, len(unmet), weight, str(rule.ref))
             if best is None or key < best[0]:
                 best = key, Nearest(rule.ref, tuple(unmet), name)
     return None if best is None else best[1]
@@ -165,7 +171,7 @@ def _uncovered(rule: Rule, case: Case) -> Iterator[Unmet]:
         yield _not_in("agent", delegation.agent.text, texts)
     if not any(pattern.matches(delegation.principal) for pattern in rule.principals):
         message, hint = near_miss.explain_principal(delegation.principal, rule.principals)
-        yield Unmet("principal", message, hint)
+        yield _unmet("principal", message, hint)
     if not any(host_matches(pattern, action.host) for pattern in rule.hosts):
         yield _not_in("host", action.host, rule.hosts, near_miss.hint_host(action.host, rule.hosts))
     if not any(pattern.matches(action.segments) for pattern in rule.paths):
@@ -173,8 +179,7 @@ def _uncovered(rule: Rule, case: Case) -> Iterator[Unmet]:
         hint = near_miss.hint_path(action.segments, rule.paths)
         yield _not_in("path", path, [pattern.text for pattern in rule.paths], hint)
     if rule.call is not None and not rule.call.matches(case.call):
-        message, hint = near_miss.explain_call(case.call, rule.call)
-        yield Unmet("call", message, hint)
+        yield Unmet("call", *near_miss.explain_call(case.call, rule.call))
     if not {"*", action.method} & set(rule.methods):
         yield _not_in("method", action.method, rule.methods)
     if action.upgrade and action.upgrade not in rule.upgrades:
@@ -183,7 +188,11 @@ def _uncovered(rule: Rule, case: Case) -> Iterator[Unmet]:
 
 def _not_in(part: str, asked: str, wanted: near_miss.Texts, hint: str | None = None) -> Unmet:
     said = near_miss.hint_spelling(asked, wanted) if hint is None else hint
-    return Unmet(part, f"{part} {asked} is not in {near_miss.show(wanted)}", said)
+    return _unmet(part, f"{part} {asked} is not in {near_miss.show(wanted)}", said)
+
+
+def _unmet(part: str, message: str, hint: str) -> Unmet:
+    return Unmet(part, message, hint, near_miss.SIMILAR if hint else near_miss.OTHER)
 
 
 def _unsettled(
@@ -194,7 +203,7 @@ def _unsettled(
         denial = policy_demands.settle(alone, case, policies, key_rings)
         if isinstance(denial, Denial):
             said = denial.detail.removeprefix(f"rule {rule.ref}").lstrip(": ")
-            yield _tell(part, said, denial, rule, case)
+            yield _tell(part, said, denial, alone, case)
 
 
 def _demands(rule: Rule) -> Iterator[tuple[str, Rule]]:
@@ -222,9 +231,11 @@ def _tell(part: str, said: str, denial: Denial, rule: Rule, case: Case) -> Unmet
     if part == "scopes":
         has = case.delegation.scopes
         missing = sorted(rule.scopes - has)
-        hints = (near_miss.hint_spelling(scope, sorted(has), "the token has") for scope in missing)
+        hints = (near_miss.hint_spelling(scope, sorted(has), "the token") for scope in missing)
         word = "scope" if len(missing) == 1 else "scopes"
         return Unmet(part, f"needs {word} {' '.join(missing)}", "; ".join(filter(None, hints)))
+    if part == "condition":
+        return Unmet(part, said, near_miss.explain_condition(rule.conditions[0], case))
     if denial.step_up is not None:
         return Unmet(part, near_miss.explain_login(denial.step_up, case))
     if denial.reason is Reason.POLICY_APPROVAL_REQUIRED and rule.approval is not None:

@@ -92,20 +92,20 @@ class CallSettings(Model):
     """The SPIFFE ID of the agent that calls."""
     on_behalf_of: CallPrincipal | None = None
     """For whom it acts."""
-    scopes: Annotated[list[ScopeText], UniqueTexts] | None = None
-    """Scopes of the token; none if not given."""
-    chain: list[Text] | None = None
-    """Earlier actors that handed the mandate on, the nearest to the agent first."""
-    style: Literal["delegated", "impersonated", "autonomous"] | None = None
-    """How the token speaks of the agent; `delegated` if not given."""
+    method: Text | None = None
+    """The HTTP method; POST for `mcp` and `a2a` and where gRPC is read, else GET."""
     url: UrlText | None = None
     """Where to, `https://host/path`; or give `host` and `path`."""
     host: Text | None = None
     """The host, with a port where the request names one."""
     path: Text | None = None
     """The path with its query, as sent; `/` if not given."""
-    method: Text | None = None
-    """The HTTP method; POST for `mcp` and `a2a` and where gRPC is read, else GET."""
+    scopes: Annotated[list[ScopeText], UniqueTexts] | None = None
+    """Scopes of the token; none if not given."""
+    chain: list[Text] | None = None
+    """Earlier actors that handed the mandate on, the nearest to the agent first."""
+    style: Literal["delegated", "impersonated", "autonomous"] | None = None
+    """How the token speaks of the agent; `delegated` if not given."""
     headers: dict[HeaderName, Text] | None = None
     """Request headers. They replace those of `defaults` one by one."""
     mcp: McpRequest | None = None

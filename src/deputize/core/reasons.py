@@ -310,7 +310,7 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.POLICY_NO_MATCH: ReasonInfo(
         "No rule grants this agent this call for this principal (default deny).",
-        "Run `deputize explain`; add a rule if the call is wanted.",
+        "Look at the nearest rule that `deputize explain` names; add a rule if the call is wanted.",
         _NO_ENTRY,
     ),
     Reason.POLICY_FORBIDDEN: ReasonInfo(

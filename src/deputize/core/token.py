@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from deputize.core.claims import (
@@ -197,11 +198,20 @@ def _check_kind(jws: UnverifiedJws, trusted: TrustedIssuer) -> None:
         raise Denied(Reason.TOKEN_WRONG_TYPE, f"the token has the shape of {foreign}")
 
 
+def _show_time(moment: float) -> str:
+    try:
+        return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+    except (OverflowError, OSError, ValueError):
+        # A number that no calendar has.
+        return f"{moment:.0f}"
+
+
 def _check_times(token: VerifiedToken, trusted: TrustedIssuer, now: float) -> None:
     # Each check asks for what must hold, so that a time that is no number passes none of them.
     skew = trusted.clock_skew
     if not now < token.expires_at + skew:
-        raise Denied(Reason.TOKEN_EXPIRED, f"expired {now - token.expires_at:.0f} s ago")
+        ago = f"{now - token.expires_at:.0f} s ago"
+        raise Denied(Reason.TOKEN_EXPIRED, f"expired {ago}, at {_show_time(token.expires_at)}")
     if not token.not_before <= now + skew:
         raise Denied(Reason.TOKEN_NOT_YET_VALID, "nbf lies in the future")
     if not token.issued_at <= now + skew:

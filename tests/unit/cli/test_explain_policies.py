@@ -181,6 +181,8 @@ def test_what_is_only_observed_is_told(shop: Shop) -> None:
     assert "no rule grants it" in told.stdout
     forbidden = shop.explain("https://orders.example/v1/orders/secret", as_json=False)
     assert "(rule shop/no-secrets)" in forbidden.stdout
+    assert "enforced, it is refused: policy.forbidden by rule shop/no-secrets" in forbidden.stdout
+    assert "grants scopes" not in forbidden.stdout
 
 
 def test_an_upgrade_is_told(shop: Shop) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deputize.cli import near_miss
 from deputize.cli.court import AgentCall, Court, SupposedCall
 from deputize.cli.near_miss import explain_principal, hint_spelling, show
 from deputize.cli.nearest import PARTS, Nearest, find_nearest
 from deputize.core.matching import PrincipalPattern
-from deputize.core.model import Kind, Principal, Protocol
+from deputize.core.model import Json, Kind, Principal, Protocol
 from tests.harness.config_files import changed
 from tests.harness.court_policies import compile_text
 from tests.harness.world import AGENT, ISSUER_URL, OTHER_AGENT
@@ -96,8 +98,10 @@ def claims(**changes: object) -> dict[str, Any]:
         ({"method": "HEAD"}, "method", "HEAD is not in [GET]", ""),
         ({"upgrade": "h2c"}, "upgrade", "h2c is not in [websocket]", ""),
         ({"chain": ("planner",)}, "depth", "chain of 1 hops, this one has 2", ""),
-        (claims(groups=[]), "condition", "claim groups hasAny staff", ""),
-        (claims(level="3"), "condition", "another type", ""),
+        (claims(groups=[]), "condition", "claim groups hasAny staff", "the list []"),
+        (claims(level="3"), "condition", "another type", 'the text "3"'),
+        (claims(level=None), "condition", "claim level atLeast 3", "claim level is absent"),
+        (claims(level=2), "condition", "claim level atLeast 3", "claim level is the number 2"),
         ({"scopes": frozenset({"orders.read"})}, "scopes", "scope orders:read", "orders.read"),
         (claims(acr="silver"), "step-up", "acr in [gold], found silver", ""),
         (claims(acr=None), "step-up", "found none", ""),
@@ -193,6 +197,53 @@ def test_long_lists_are_cut() -> None:
     assert show([str(number) for number in range(7)]) == "[0, 1, 2, 3, 4, and 2 more]"
     assert show([]) == "[]"
     assert hint_spelling("x", []) == ""
+
+
+def test_a_rule_that_differs_in_a_letter_is_nearer_than_one_of_other_methods(
+    tmp_path: Path,
+) -> None:
+    one = MCP.partition("  rules:\n")[2]
+    listing = changed(one, "methods: [tools/call, tools/list], names: [Search, find*]",
+                      "methods: [tools/list]").replace("name: rule", "name: a-listing")  # fmt: skip
+    other = changed(one, "names: [Search, find*]", "names: [drop]").replace(
+        "name: rule", "name: other"
+    )
+    court = Court(compile_text(tmp_path, MCP + listing + other))
+    for name, rule in (("Searches", "rule"), ("dropp", "other"), ("qqq", "other")):
+        call = replace(CALL, path="/mcp", call=AgentCall(Protocol.MCP, "tools/call", name))
+        assert nearest(court, call).rule.rule == rule, name
+
+
+WHEN = RULE.partition("      when:")[0] + "      when: [{WANTED}]\n      scopes: []\n"
+
+
+@pytest.mark.parametrize(
+    ("condition", "hint"),
+    [
+        ("header: x-a, equals: b", "header x-a is a text of 50 characters"),
+        ("header: x-b, equals: b", ""),
+        ("header: x-c, exists: true", "header x-c is absent"),
+        ("claim: long, hasAny: [b]", "claim long is a list of 30 elements"),
+        ("claim: deep, equals: b", "claim deep is an object"),
+        ("claim: yes, equals: false", "claim yes is true"),
+        ("path: id, equalsClaim: who", 'path id is the text "7", claim who is absent'),
+        ("time: {days: [tue]}", "it is Monday 2026-01-05 12:00 in UTC"),
+        ("cel: 'false'", ""),
+    ],
+)
+def test_what_was_found_where_a_condition_does_not_hold(
+    tmp_path: Path, condition: str, hint: str
+) -> None:
+    text = changed(changed(WHEN, ", /v2/", ""), "WANTED", condition)
+    court = Court(compile_text(tmp_path, text))
+    given: dict[str, Json] = {"long": ["x"] * 30, "deep": {"a": 1}, "yes": True}
+    headers = {"x-a": "a" * 50, "x-b": "a,b"}
+    (unmet,) = nearest(court, replace(CALL, claims=given, headers=headers)).unmet
+    assert (unmet.part, unmet.hint) == ("condition", hint)
+
+
+def test_a_time_that_no_calendar_has() -> None:
+    assert near_miss._clock(1e300, UTC) == ""
 
 
 def test_for_programs(court: Court) -> None:

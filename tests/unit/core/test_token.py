@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -111,6 +112,13 @@ def test_a_remembered_token_expires() -> None:
     earlier = check(token)
     with refused(Reason.TOKEN_EXPIRED):
         check(token, now=NOW + 300 + SKEW, recall=lambda _: earlier)
+
+
+def test_a_remembered_token_that_expires_in_no_year_is_refused() -> None:
+    token = issue()
+    earlier = replace(check(token), expires_at=math.nan)
+    with refused(Reason.TOKEN_EXPIRED):
+        check(token, recall=lambda _: earlier)
 
 
 def forget_key(ring: KeyRing) -> KeyRing:
