@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from deputize.cli.case_calls import absent_part, merge_calls, suppose
 from deputize.cli.court import Court, SupposedCall
-from deputize.config.files import is_test_file
+from deputize.config.files import is_test_file, is_there
 from deputize.config.loader import MAX_FILE_BYTES, load
 from deputize.config.policy_compiler import SourcedPolicies
 from deputize.config.policy_loader import compile_sources, is_service, read_policies
@@ -126,15 +126,20 @@ def _load(
 ) -> Suite | None:
     spec = validate(PolicyTest, document).spec
     named = [file.parent / text for text in spec.policies or ()]
+    nowhere = [position for position, path in enumerate(named) if not is_there(path)]
+    for position in nowhere:
+        message = f"no file or folder `{(spec.policies or [])[position]}`"
+        problems.append(document.problem(("spec", "policies", position), message))
     key = tuple(sorted(path.resolve() for path in named or (file.parent,)))
-    if key not in benches:
+    if key not in benches and not nowhere:
         benches[key] = None
         try:
             benches[key] = _open_bench(named or [file.parent])
         except ConfigError as error:
             problems += error.problems
-    bench = benches[key]
+    bench = benches.get(key)
     cases: list[Case] = []
+    lacking: dict[str, list[Location]] = {}
     seen: set[str] = set()
     for position, case in enumerate(spec.cases):
         place: Location = ("spec", "cases", position)
@@ -146,12 +151,21 @@ def _load(
         call = merge_calls(spec.defaults, case.call)
         absent = absent_part(call)
         if absent:
-            message = f"`{absent}` is not given, neither here nor in `defaults`"
-            problems.append(document.problem((*place, "call", *absent.split(".")), message))
+            lacking.setdefault(absent, []).append((*place, "call"))
         else:
             line = document.lines.get((*place, "name"), 0)
             cases.append(Case(case.name, line, suppose(call), case.expect, document, place))
+    problems += [_absent(part, document, places) for part, places in lacking.items()]
     return None if bench is None else Suite(file, bench, tuple(cases))
+
+
+def _absent(part: str, document: Document, places: list[Location]) -> Problem:
+    """A part that calls must have; told once where many have it not."""
+    if len(places) > 1:
+        message = f"`{part}` is given neither here nor in {len(places)} of the cases"
+        return document.problem(("spec", "defaults", *part.split(".")), message)
+    message = f"`{part}` is not given, neither here nor in `defaults`"
+    return document.problem((*places[0], *part.split(".")), message)
 
 
 def _open_bench(paths: list[Path]) -> Bench:

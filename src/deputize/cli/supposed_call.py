@@ -4,22 +4,19 @@ Rules of this file:
 - Nothing is repaired: what a proxy would pass on is passed on, and refused by the decision.
 - A call of an agent protocol is written the way its resource reads it.
 
-Sources: MCP 2026-07-28, Streamable HTTP (request metadata, value encoding); A2A 1.0 sections 9 to
-11 and `a2a.proto` (HTTP annotations); gRPC `doc/PROTOCOL-HTTP2.md`.
+Sources: A2A 1.0 sections 9 to 11 and `a2a.proto` (HTTP annotations); gRPC
+`doc/PROTOCOL-HTTP2.md`; for MCP `mcp_message.py`.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from deputize.adapters.envoy_request import read_check
+from deputize.cli.mcp_message import write_json_rpc, write_mcp
 from deputize.core.a2a import GRPC_SERVICE
-from deputize.core.mcp import METHOD_HEADER, NAME_HEADER, RESPONSE, VERSION_HEADER
 from deputize.core.model import (
     AccessRequest,
     Binding,
@@ -33,13 +30,8 @@ from deputize.core.model import (
 DEFAULT_AT = 1767614400.0
 """Noon of Monday, 5 January 2026 in UTC: the same answer whenever it is asked."""
 
-_PLAIN_HEADER = re.compile(r"[!-+\--~](?:[ -+\--~]*[!-+\--~])?")
 _WITHOUT_BODY = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
-_MCP_VERSION = "2026-07-28"
-_MCP_VERSION_WITH_REPLIES = "2025-11-25"
 _GRPC_HEADERS = {"content-type": "application/grpc", "te": "trailers"}
-_NAMED_BY = {"tools/call": "name", "prompts/get": "name"}
-_HAS_NAME_HEADER = frozenset({"tools/call", "prompts/get", "resources/read"})
 # By operation: HTTP method and what follows the base path; {} is the task, the last * a config.
 _A2A_PATHS: Mapping[str, tuple[str, str]] = {
     "SendMessage": ("POST", "/message:send"),
@@ -179,7 +171,8 @@ def _write(call: AgentCall, resource: Resource | None, http: _Http) -> None:
     """Writes the call into the request."""
     binding = None if resource is None else resource.binding
     if call.protocol is Protocol.MCP:
-        _write_mcp(call, http)
+        headers, http.body = write_mcp(call.method, call.name, call.arguments)
+        http.headers = {**headers, **http.headers}
         http.shows_body = binding is not Binding.HEADERS
     elif call.protocol is Protocol.GRPC or binding is Binding.GRPC:
         http.headers = _GRPC_HEADERS | http.headers
@@ -194,55 +187,12 @@ def _write(call: AgentCall, resource: Resource | None, http: _Http) -> None:
         _write_a2a(call, http)
 
 
-def _write_mcp(call: AgentCall, http: _Http) -> None:
-    arguments = dict(call.arguments)
-    named_by = _NAMED_BY.get(call.method)
-    if named_by is not None:
-        params: dict[str, Json] = {"name": call.name, "arguments": arguments}
-    elif call.method == "completion/complete":
-        kind, member = ("resource", "uri") if "://" in call.name else ("prompt", "name")
-        params = {"ref": {"type": f"ref/{kind}", member: call.name}, **arguments}
-    else:
-        params = {**({"uri": call.name} if call.name else {}), **arguments}
-    is_reply = call.method == RESPONSE
-    headers = {
-        "accept": "application/json, text/event-stream",
-        "content-type": "application/json",
-        VERSION_HEADER: _MCP_VERSION_WITH_REPLIES if is_reply else _MCP_VERSION,
-    }
-    if is_reply:
-        http.body = _encode({"jsonrpc": "2.0", "id": 1, "result": params})
-    else:
-        headers[METHOD_HEADER] = call.method
-        if call.method in _HAS_NAME_HEADER:
-            headers[NAME_HEADER] = _header_value(call.name)
-        http.body = _json_rpc(call.method, params)
-    http.headers = {**headers, **http.headers}
-
-
 def _write_a2a(call: AgentCall, http: _Http) -> None:
     params = dict(call.arguments)
     if call.name:
         params["taskId" if _CONFIG_OPERATION in call.method else "id"] = call.name
-    http.body = _json_rpc(call.method, params)
+    http.body = write_json_rpc(call.method, params)
     http.headers = {"content-type": "application/json", **http.headers}
-
-
-def _json_rpc(method: str, params: dict[str, Json]) -> bytes:
-    message: dict[str, Json] = {"jsonrpc": "2.0", "method": method, "params": params}
-    if not method.startswith("notifications/"):
-        message["id"] = 1
-    return _encode(message)
-
-
-def _encode(message: dict[str, Json]) -> bytes:
-    return json.dumps(message, allow_nan=False, ensure_ascii=False).encode("utf-8")
-
-
-def _header_value(name: str) -> str:
-    if _PLAIN_HEADER.fullmatch(name) and not name.lower().startswith("=?base64?"):
-        return name
-    return f"=?base64?{base64.b64encode(name.encode('utf-8')).decode()}?="
 
 
 def _grpc_path(call: AgentCall) -> str:

@@ -7,6 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import Annotated, Literal, Self
 
@@ -34,7 +35,9 @@ def _url(text: str) -> str:
 
 def _reason(text: str) -> str:
     if text not in set(Reason):
-        raise ValueError("no known reason; all are in the list of reasons")
+        close = difflib.get_close_matches(text, [*Reason], n=1)
+        hint = f"did you mean `{close[0]}`?" if close else "all are in the list of reasons"
+        raise ValueError(f"no known reason; {hint}")
     return text
 
 

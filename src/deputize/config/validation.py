@@ -24,6 +24,8 @@ def validate(model: type[ModelT], document: Document) -> ModelT:
         return model.model_validate(document.value)
     except ValidationError as error:
         found = error.errors(include_url=False)[:MAX_PROBLEMS]
+        # All else that is wrong with it follows from its being another kind of file.
+        found = [each for each in found if _is_test_file_elsewhere(each)] or found
         raise ConfigError([_describe(model, document, details) for details in found]) from None
 
 
@@ -41,11 +43,20 @@ def _describe(model: type[BaseModel], document: Document, details: ErrorDetails)
             message = f"{details['msg'].removeprefix('Value error, ')}{text}"
         case "model_type" | "dict_type":
             message = f"must be a mapping of keys, found {show_found(details['input'])}"
+        case "literal_error" if _is_test_file_elsewhere(details):
+            message = "cases stand in a file of their own: name it `*.test.yaml`"
+        case "literal_error" if (location[-1:], details["input"]) == (("effect",), "deny"):
+            message = f"{_lower_first(details['msg'])}, found `deny`; did you mean `forbid`?"
         case "too_short":
             message = "must not be empty"
         case _:
             message = f"{_lower_first(details['msg'])}, found {show_found(details['input'])}"
     return document.problem(location, message)
+
+
+def _is_test_file_elsewhere(details: ErrorDetails) -> bool:
+    """Whether this is about cases for policies in a file that is read as something else."""
+    return (details["loc"], details["input"]) == (("kind",), "PolicyTest")
 
 
 def _allowed_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

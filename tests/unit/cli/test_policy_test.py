@@ -260,6 +260,20 @@ def test_a_part_of_the_principal_is_not_enough(folder: Path) -> None:
     assert "onBehalfOf.subject" in found
 
 
+def test_what_many_cases_have_not_is_told_once_at_the_defaults(folder: Path) -> None:
+    defaults = {**DEFAULTS, "onBehalfOf": {"issuer": ISSUER_URL}}
+    file = write_cases(folder, case("a"), case("b"), case("c"), defaults=defaults)
+    (found,) = problems(run(folder))
+    line = file.read_text().splitlines().index("    onBehalfOf:") + 1
+    assert found.startswith(f"{file}:{line}: spec.defaults.onBehalfOf.subject: ")
+
+
+def test_a_reason_that_is_nearly_one_is_told(folder: Path) -> None:
+    write_cases(folder, case(expect={"effect": "deny", "reason": "policy.nomatch"}))
+    (found,) = problems(run(folder))
+    assert "did you mean `policy.no_match`?" in found
+
+
 def test_of_several_contents_the_own_one_counts(folder: Path) -> None:
     defaults = {
         **DEFAULTS,
@@ -310,8 +324,10 @@ def test_policies_may_be_named(tmp_path: Path) -> None:
     for named in ("../policies", "../policies/shop.yaml"):
         write_cases(tmp_path / "tests", case(), policies=[named])
         assert run(tmp_path).exit_code == 0
-    write_cases(tmp_path / "tests", case(), policies=["nowhere"])
-    assert problems(run(tmp_path))
+    file = write_cases(tmp_path / "tests", case(), policies=["../policies", "crmm.yaml"])
+    (found,) = problems(run(tmp_path))
+    line = file.read_text().splitlines().index("  - crmm.yaml") + 1
+    assert found.startswith(f"{file}:{line}: spec.policies[1]: ")
 
 
 APPROVALS = (

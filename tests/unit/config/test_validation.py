@@ -44,6 +44,21 @@ def test_an_unknown_key_is_refused(tmp_path: Path, old: str, new: str, pointer: 
     assert service_problem(tmp_path, old, new) == (pointer, True)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "hint"),
+    [
+        ("kind: DelegationPolicy", "kind: PolicyTest", "`*.test.yaml`"),
+        ("effect: allow", "effect: deny", "`forbid`"),
+    ],
+)
+def test_what_was_meant_is_told(tmp_path: Path, old: str, new: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write_world(tmp_path, policy=changed(POLICY, old, new).replace("scopes", "scope")))
+    told = [problem for problem in caught.value.problems if hint in problem.message]
+    assert len(told) == 1
+    assert len(caught.value.problems) == (1 if "kind" in old else 2)
+
+
 def test_an_unknown_key_comes_with_the_likely_one(tmp_path: Path) -> None:
     text = changed(SERVICE, "audiences:", "audiences: [b]\n      audience:")
     with pytest.raises(ConfigError) as caught:
