@@ -44,9 +44,9 @@ from deputize.core.model import AccessRequest, DelegationStyle, Json, Kind, Reso
 from deputize.core.profiles import ACCESS_TOKEN_TYPE
 from deputize.core.request import AUTHORIZATION, read_action
 from deputize.core.request_calls import find_resource
-from deputize.core.revocation import NOTHING_REVOKED
+from deputize.core.revocation import NOTHING_REVOKED, Revocations
 from deputize.core.snapshot import Snapshot
-from deputize.core.spiffe import SpiffeIdError, parse_spiffe_id
+from deputize.core.spiffe import SpiffeIdError, TrustDomain, parse_spiffe_id
 from deputize.core.verdict import Decision, Denial, Denied
 from deputize.server.state import Fetched, TokenMemory, build_snapshot
 
@@ -106,9 +106,31 @@ class Court:
         )
         compiled = replace(self._trust.compile(), policies=policies)
         self._approval_header = compiled.approval_header
+        self._admits_all = True
         fetched = Fetched(self._rings(), NOTHING_REVOKED, {}, {})
         self.snapshot: Snapshot = build_snapshot(compiled, _ID, fetched, None)
         """What calls are decided under."""
+
+    def hold_to(
+        self,
+        issuer: str,
+        trust_domains: frozenset[TrustDomain],
+        revocations: Revocations,
+        digest: str,
+    ) -> None:
+        """From now on trusts no other trust domain, and of issuers this one beside those named.
+
+        Raises:
+            ConfigError: an approval service of a rule is that issuer.
+        """
+        self._trust_in(replace(self._trust, issuers=self._trust.issuers | {issuer}))
+        self._admits_all = False
+        self.snapshot = replace(
+            self.snapshot,
+            peer_rules=replace(self.snapshot.peer_rules, trust_domains=trust_domains),
+            revocations=revocations,
+            digest=digest,
+        )
 
     def decide(self, call: SupposedCall) -> Judgement:
         """Decides one call.
@@ -145,6 +167,8 @@ class Court:
         """Trusts the call's issuer and trust domain: nothing but policies shall refuse it."""
         if not math.isfinite(call.at):
             raise SupposedCallError("its time is no time")
+        if not self._admits_all:
+            return
         try:
             domains = {parse_spiffe_id(call.agent).trust_domain.name}
         except SpiffeIdError:
@@ -159,9 +183,12 @@ class Court:
             trust_domains=trust.trust_domains | domains,
         )
         try:
-            compiled = trust.compile()
+            self._trust_in(trust)
         except ConfigError as error:
             raise SupposedCallError(f"its issuer cannot be configured: {error}") from None
+
+    def _trust_in(self, trust: Trust) -> None:
+        compiled = trust.compile()
         self._trust = trust
         peers = replace(self.snapshot.peer_rules, trust_domains=compiled.peers.trust_domains)
         self.snapshot = replace(

@@ -8,17 +8,24 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import orjson
 import typer
-from google.protobuf import json_format
 
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from deputize.adapters.envoy_request import read_check
 from deputize.cli.explanation import print_explanation, to_json
 from deputize.cli.inputs import load_config, read_octets, read_text, refuse_input
 from deputize.cli.offline import read_sources
+from deputize.cli.request_flags import (
+    add_body,
+    add_header,
+    add_mcp_call,
+    build_request,
+    read_request,
+)
+from deputize.cli.supposed_token import SupposedToken, judge
 from deputize.core.decide import decide
 from deputize.core.request import AUTHORIZATION, PROOF
 from deputize.core.verdict import Permit
@@ -36,7 +43,7 @@ def explain(
         Path | None,
         typer.Option(
             help="A check request as JSON (`envoy.service.auth.v3.CheckRequest`), `-` for stdin; "
-            "instead of `--peer`, `--certificate`, `--method`, `--url`, `--header` and `--body`.",
+            "instead of the flags that describe a request.",
             allow_dash=True,
         ),
     ] = None,
@@ -44,7 +51,9 @@ def explain(
     certificate: Annotated[
         Path | None, typer.Option(help="The peer's certificate, a PEM file.", allow_dash=True)
     ] = None,
-    method: Annotated[str, typer.Option(help="The HTTP method.")] = "GET",
+    method: Annotated[
+        str, typer.Option(help="The HTTP method; POST where a body or a call is given, else GET.")
+    ] = "",
     url: Annotated[str, typer.Option(help="The URL; its scheme matters for DPoP only.")] = "",
     header: Annotated[
         list[str] | None, typer.Option(help="A header `name: value`; may be repeated.")
@@ -53,6 +62,16 @@ def explain(
         Path | None,
         typer.Option(help="A file with the body, `-` for stdin; sets `content-length`."),
     ] = None,
+    tool: Annotated[
+        str, typer.Option(help="Call this tool of MCP, or what `--call` says of it.")
+    ] = "",
+    argument: Annotated[
+        list[str] | None,
+        typer.Option(help="An argument `name=value` of the call, JSON or text; may be repeated."),
+    ] = None,
+    call: Annotated[
+        str, typer.Option(help="The method of MCP that is called; `tools/call` for `--tool`.")
+    ] = "",
     token: Annotated[
         Path | None,
         typer.Option(
@@ -61,6 +80,27 @@ def explain(
             allow_dash=True,
         ),
     ] = None,
+    on_behalf_of: Annotated[
+        str,
+        typer.Option(
+            help="`ISSUER SUBJECT`: suppose a token of this issuer for this principal, instead of "
+            "`--token`; it is made for this decision and is nowhere else any good."
+        ),
+    ] = "",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="A scope of the supposed token; may be repeated.")
+    ] = None,
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(help="A claim `name=value` of it, JSON or text; may be repeated."),
+    ] = None,
+    chain: Annotated[
+        list[str] | None,
+        typer.Option(help="An earlier actor in it, the nearest first; may be repeated."),
+    ] = None,
+    approved_by: Annotated[
+        str, typer.Option(help="Suppose that this person approved this very call.")
+    ] = "",
     jwks: Annotated[
         list[str] | None,
         typer.Option(help="`ISSUER=FILE`: keys of an issuer whose own source is not a file."),
@@ -75,78 +115,66 @@ def explain(
     Example: `deputize explain -c config.yaml --peer spiffe://prod.example.org/ns/agents/sa/research
     --url https://orders.example/v1/orders/7 --token token.txt`
     """
-    loaded = load_config(config)
+    supposed = SupposedToken(on_behalf_of, scope or (), claim or (), chain or (), approved_by)
+    has_call = bool(tool or argument or call)
+    described = (peer, url, header, body, certificate, method, has_call, supposed.is_given)
+    _refuse_any(
+        (request and any(described), "`--request`, or the flags that describe a request"),
+        (has_call and body, "`--body`, or `--tool`, `--call` and `--argument`"),
+        (supposed.is_given and (token or certificate or jwks),
+         "a supposed token, or `--token`, `--certificate` and `--jwks`"),
+    )  # fmt: skip
+    _need_all(
+        (argument, tool or call, "`--argument` goes with `--tool` or `--call`"),
+        (supposed.is_given, on_behalf_of,
+         "`--scope`, `--claim`, `--chain` and `--approved-by` go with `--on-behalf-of`"),
+    )  # fmt: skip
+    loaded, now = load_config(config), _parse_time(at)
+    method = method or ("POST" if body or has_call else "")
     if request is None:
-        check = _build_request(peer, method, url, header)
-        if body is not None:
-            _add_body(check, read_octets(body))
-    elif peer or url or header or body or certificate or method != "GET":
-        refuse_input("give `--request`, or the flags that describe a request, not both")
+        check = build_request(peer, method or "GET", url, header or ())
     else:
-        check = _read_request(request)
+        check = read_request(request)
+    if body is not None:
+        add_body(check, read_octets(body))
+    if has_call:
+        add_mcp_call(check, call, tool, argument or ())
     if certificate is not None:
         check.attributes.source.certificate = quote(read_text(certificate))
     if token is not None:
-        name = loaded.service.token.header
-        scheme = "DPoP" if PROOF in check.attributes.request.http.headers else "Bearer"
-        prefix = f"{scheme} " if name == AUTHORIZATION else ""
-        _add_header(check, name, prefix + read_text(token).strip())
-    now = _parse_time(at)
-    fetched = read_sources(loaded, jwks or [], now)
-    asked = read_check(check.SerializeToString(), OFFLINE_ID, None)
-    snapshot = build_snapshot(loaded.compiled, loaded.digest, fetched, None)
-    decision = decide(asked, snapshot, now, lambda _compact: None)
-    if as_json:
-        typer.echo(
-            orjson.dumps(to_json(asked, decision, snapshot), option=orjson.OPT_INDENT_2).decode()
-        )
+        _add_token(check, loaded.service.token.header, read_text(token).strip())
+    if on_behalf_of:
+        (asked, decision), snapshot, told = judge(loaded, check, supposed, method, now)
     else:
+        fetched, told = read_sources(loaded, jwks or [], now), ""
+        asked = read_check(check.SerializeToString(), OFFLINE_ID, None)
+        snapshot = build_snapshot(loaded.compiled, loaded.digest, fetched, None)
+        decision = decide(asked, snapshot, now, lambda _compact: None)
+    if as_json:
+        answer = {**to_json(asked, decision, snapshot), "supposed": bool(told)}
+        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+    else:
+        if told:
+            typer.echo(f"supposed: {told}")
         print_explanation(asked, decision, snapshot)
     raise typer.Exit(0 if isinstance(decision.verdict, Permit) else 1)
 
 
-def _read_request(file: Path) -> CheckRequest:
-    try:
-        return json_format.Parse(read_text(file), CheckRequest(), ignore_unknown_fields=True)
-    except json_format.ParseError as error:
-        refuse_input(f"{file}: {error}")
+def _refuse_any(*both: tuple[object, str]) -> None:
+    for are_given, what in both:
+        if are_given:
+            refuse_input(f"give {what}, not both")
 
 
-def _build_request(peer: str, method: str, url: str, headers: list[str] | None) -> CheckRequest:
-    """The request a proxy would send for these flags."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        refuse_input(f"`{url}`: {error}")
-    host, (_, colon, rest) = parts.netloc, url.partition("://")
-    if not host or not colon:
-        refuse_input("give `--request`, or `--url` as `https://host/path`")
-    path = rest.removeprefix(host) or "/"
-    check = CheckRequest()
-    check.attributes.source.principal = peer
-    http = check.attributes.request.http
-    http.method, http.scheme, http.host, http.path = method, parts.scheme, host, path
-    http.headers.update({":method": method, ":authority": host, ":path": path})
-    for text in headers or []:
-        name, colon, value = text.partition(":")
-        if not colon:
-            refuse_input(f"`{text}` is not `name: value`")
-        _add_header(check, name.strip().lower(), value.strip())
-    return check
+def _need_all(*pairs: tuple[object, object, str]) -> None:
+    for is_given, is_needed, what in pairs:
+        if is_given and not is_needed:
+            refuse_input(what)
 
 
-def _add_header(check: CheckRequest, name: str, value: str) -> None:
-    """Adds a header; a second one of the same name is joined to the first, as Envoy does it."""
-    headers = check.attributes.request.http.headers
-    headers[name] = f"{headers[name]},{value}" if name in headers else value
-
-
-def _add_body(check: CheckRequest, octets: bytes) -> None:
-    """Adds the body as a proxy sends it that is told to send all of it."""
-    http = check.attributes.request.http
-    http.raw_body, http.size = octets, len(octets)
-    if "content-length" not in http.headers:
-        http.headers["content-length"] = str(len(octets))
+def _add_token(check: CheckRequest, name: str, compact: str) -> None:
+    scheme = "DPoP" if PROOF in check.attributes.request.http.headers else "Bearer"
+    add_header(check, name, f"{scheme} {compact}" if name == AUTHORIZATION else compact)
 
 
 def _parse_time(text: str) -> float:

@@ -33,10 +33,16 @@ ResultT = TypeVar("ResultT")
 def read_sources(loaded: Loaded, key_files: list[str], now: float) -> Fetched:
     """Everything that comes from files; `key_files` are `ISSUER=FILE`, `now` is in seconds."""
     rings = _read_rings(loaded, key_files)
+    return Fetched(
+        rings, read_revocations(loaded), _read_status_lists(loaded, rings, now), _bundles(loaded)
+    )
+
+
+def read_revocations(loaded: Loaded) -> Revocations:
+    """What the configured deny lists say; those at a URL are said to be left out."""
     for source in loaded.service.deny_lists:
         _say_left_out("deny list", source.url)
-    revocations = read_deny_lists(deny_list_files(loaded))
-    return Fetched(rings, revocations, _read_status_lists(loaded, rings, now), _bundles(loaded))
+    return read_deny_lists(deny_list_files(loaded))
 
 
 def deny_list_files(loaded: Loaded) -> list[str]:
