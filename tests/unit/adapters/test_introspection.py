@@ -532,6 +532,22 @@ def test_a_connection_is_used_again(
     assert len(endpoint.connections) == 1
 
 
+def test_what_an_endpoint_says_unasked_is_no_answer(make_client: MakeClient) -> None:
+    no, yes = (
+        OK + b"content-length: %d\r\n\r\n" % len(body) + body
+        for body in (b'{"active": false}', b'{"active": true}')
+    )
+
+    def script(connection: socket.socket, _over: threading.Event) -> None:
+        while receive(connection):
+            connection.sendall(no + yes)
+
+    with running_server(script) as url:
+        client = make_client(url, at_once=1)
+        assert [client.ask(*new_token(), PATIENCE) for _ in range(3)] == [INACTIVE] * 3
+        client.close()
+
+
 def test_an_endpoint_that_starts_again_is_asked_again(make_client: MakeClient) -> None:
     with running_introspection_endpoint() as endpoint:
         port = int(endpoint.url.rpartition(":")[2].partition("/")[0])
