@@ -28,6 +28,27 @@ app = typer.Typer(
     help="Decides whether an AI agent may do this, now, on behalf of that person.",
     epilog="Every command has `--help` with examples; `--install-completion` adds completion.",
 )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """What every command has before its name."""
+
+
 app.command()(explain)
 app.command()(fmt)
 app.command("test")(run_tests)

@@ -174,9 +174,10 @@ def test_the_configuration_may_come_from_the_environment(
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    result = run("version")
-    assert result.exit_code == 0
-    assert metadata.version("deputize") in result.stdout
+    for words in ("version", "--version"):
+        result = run(words)
+        assert result.exit_code == 0
+        assert metadata.version("deputize") in result.stdout
 
 
 def test_without_a_command_there_is_help() -> None:

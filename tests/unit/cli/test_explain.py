@@ -92,7 +92,7 @@ def test_the_members_are_the_same_for_allow_and_deny(world: World) -> None:
     members = {
         "effect", "reason", "detail", "rule", "questions", "calls", "granted_scopes",
         "needed_scopes", "withheld_scopes", "nearest", "approval", "observed", "obligations",
-        "policy_digest",
+        "policy_digest", "supposed",
     }  # fmt: skip
     assert set(told(world.ask())) == members
     assert set(told(world.ask(peer=""))) == members
