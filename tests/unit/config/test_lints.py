@@ -51,10 +51,27 @@ def test_the_example_of_a_lint_makes_it_fire_and_no_other(code: Lint) -> None:
         ({"methods": ["*"], "agents": ["spiffe://prod.example.org/ns/**"]}, None),
         ({"methods": ["*"], "paths": ["/**"]}, ""),
         ({"methods": ["*"], "paths": ["/v1/**"]}, None),
-        ({"methods": ["GET"], "hosts": ["*"], "paths": ["/healthz"]}, None),
+        ({"hosts": ["api.example", "*"], "paths": ["/healthz"]}, ".hosts[1]"),
+        ({"mcp": {"methods": ["tools/call"], "names": ["a"]}, "hosts": ["*"]}, ".hosts[0]"),
+        ({"hosts": ["*.example"]}, None),
+        ({"agents": ["spiffe://prod.example.org/**"]}, ".agents[0]"),
+        ({"agents": ["spiffe://prod.example.org/*/*"]}, ".agents[0]"),
+        ({"agents": ["spiffe://prod.example.org/ns/*/sa/research"]}, None),
+        (
+            {
+                "agents": ["spiffe://prod.example.org/**"],
+                "scopes": [],
+                "mcp": {"methods": ["tools/call"], "names": ["a"]},
+            },
+            ".agents[0]",
+        ),
         ({"methods": ["POST"], "scopes": []}, ".onBehalfOf[0]"),
         ({"methods": ["GET", "HEAD"], "scopes": []}, None),
         ({"methods": ["POST"], "scopes": [], "when": [{"claim": "a", "equals": 1}]}, None),
+        (
+            {"methods": ["POST"], "scopes": [], "when": [{"header": "x-a", "equals": "b"}]},
+            ".onBehalfOf[0]",
+        ),
         ({"methods": ["POST"], "scopes": [], "stepUp": {"acrValues": ["a"]}}, None),
         ({"methods": ["POST"], "scopes": [], "onBehalfOf": SALES}, None),
         ({"hosts": ["tools.example"], "methods": ["POST"], "paths": ["/mcp"]}, ""),
@@ -67,6 +84,22 @@ def test_the_example_of_a_lint_makes_it_fire_and_no_other(code: Lint) -> None:
         ({"mcp": {"methods": ["tools/call"], "names": ["a", "*"]}, "scopes": []}, ".mcp"),
         ({"mcp": {"methods": ["tools/call"], "names": ["a"]}, "scopes": []}, None),
         ({"mcp": {"methods": ["tools/list"]}, "scopes": []}, None),
+        (
+            {
+                "mcp": {"methods": ["tools/call"]},
+                "scopes": [],
+                "when": [{"argument": "amount", "atMost": 5}],
+            },
+            ".mcp",
+        ),
+        (
+            {
+                "mcp": {"methods": ["tools/call"]},
+                "scopes": [],
+                "when": [{"argument": "account", "equalsClaim": "account"}],
+            },
+            None,
+        ),
         ({"a2a": {"operations": ["*"]}}, None),
         ({"a2a": {"operations": ["GetTask", "*"]}, "scopes": []}, ".a2a.operations[1]"),
         ({"grpc": {"methods": ["*"]}, "scopes": []}, ".grpc.methods[0]"),
@@ -74,7 +107,13 @@ def test_the_example_of_a_lint_makes_it_fire_and_no_other(code: Lint) -> None:
     ],
 )
 def test_broad(rule: dict[str, Any], pointer: str | None) -> None:
-    assert find(rule) == ([] if pointer is None else [f"spec.rules[0]{pointer} broad"])
+    found = [entry for entry in find(rule) if entry.endswith("broad")]
+    assert found == ([] if pointer is None else [f"spec.rules[0]{pointer} broad"])
+
+
+def test_every_host_and_every_agent_are_two_findings() -> None:
+    found = find({"hosts": ["*"], "agents": ["spiffe://prod.example.org/**"]})
+    assert found == ["spec.rules[0].agents[0] broad", "spec.rules[0].hosts[0] broad"]
 
 
 def test_scopes_are_looked_for_where_an_issuer_says_what_it_issues() -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from deputize.config.lints.subject import PlacedRule, Subject
 from deputize.config.lints.table import Lint
 from deputize.config.policy_compiler import CompiledPolicies
+from deputize.config.policy_schema import When
 from deputize.config.problems import Problem
 from deputize.config.resources import hosts_overlap, paths_overlap, protocol_of
 from deputize.core.call_patterns import text_matches
-from deputize.core.matching import ANY
+from deputize.core.matching import ANY, AgentPattern
 from deputize.core.model import Protocol
 from deputize.core.rules import Rule
 
@@ -18,12 +19,26 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOOL_CALL = "tools/call"
 _THINGS = {Protocol.MCP: "tool", Protocol.A2A: "operation", Protocol.GRPC: "method"}
 
+_ALONE = {
+    "agents": "every agent of the trust domain, one that is added later too",
+    "hosts": "every host behind the proxy, one that is added later too",
+}
+"""What is too wide whatever the rule says beside it."""
+
 
 def find_broad(subject: Subject) -> Iterator[Problem]:
     """Allow rules with wildcards over everything, or that ask of writers for nothing."""
     for placed in subject.rules:
         if not placed.is_allow:
             continue
+        wide = _wide_keys(placed.rule)
+        if ANY in placed.rule.methods and placed.rule.call is None and wide:
+            keys = " and ".join(f"`{key}`" for key in wide)
+            yield placed.finding(Lint.BROAD, f"every method, and everything in {keys}")
+            continue
+        for key, at in wide.items():
+            if key in _ALONE:
+                yield placed.finding(Lint.BROAD, _ALONE[key], key, at)
         if placed.rule.call is None:
             yield from _plain(placed, subject.policies)
         else:
@@ -31,14 +46,8 @@ def find_broad(subject: Subject) -> Iterator[Problem]:
 
 
 def _plain(placed: PlacedRule, policies: CompiledPolicies) -> Iterator[Problem]:
-    rule = placed.rule
-    wide = _wide_keys(rule)
-    if ANY in rule.methods and wide:
-        message = f"every method, and everything in {' and '.join(f'`{key}`' for key in wide)}"
-        yield placed.finding(Lint.BROAD, message)
-        return
-    writes = [method for method in rule.methods if method not in _READS]
-    if writes and not _asks_for_something(rule):
+    writes = [method for method in placed.rule.methods if method not in _READS]
+    if writes and not _asks_for_something(placed):
         position = _anyone(placed)
         if position is not None:
             method = "every method" if writes[0] == ANY else writes[0]
@@ -47,18 +56,34 @@ def _plain(placed: PlacedRule, policies: CompiledPolicies) -> Iterator[Problem]:
     yield from _all_calls(placed, policies)
 
 
-def _wide_keys(rule: Rule) -> list[str]:
-    """The keys, beside the methods, with an entry for everything."""
+def _wide_keys(rule: Rule) -> dict[str, int]:
+    """The keys, beside the methods, with an entry for everything, and the position of that."""
     every = {
-        "agents": any(agent.has_tail and len(agent.segments) == 1 for agent in rule.agents),
-        "hosts": ANY in rule.hosts,
-        "paths": any(path.has_tail and not path.segments for path in rule.paths),
+        "agents": [_is_any_agent(agent) for agent in rule.agents],
+        "hosts": [host == ANY for host in rule.hosts],
+        "paths": [path.has_tail and not path.segments for path in rule.paths],
     }
-    return [key for key, is_wide in every.items() if is_wide]
+    return {key: found.index(True) for key, found in every.items() if True in found}
 
 
-def _asks_for_something(rule: Rule) -> bool:
-    return bool(rule.scopes or rule.conditions or rule.step_up or rule.approval)
+def _is_any_agent(agent: AgentPattern) -> bool:
+    """A trust domain, and nothing but wildcards below it."""
+    return set(agent.segments[1:]) <= {ANY}
+
+
+def _asks_for_something(placed: PlacedRule) -> bool:
+    rule = placed.rule
+    return bool(
+        rule.scopes
+        or rule.step_up
+        or rule.approval
+        or any(map(_is_safeguard, placed.written.when or ()))
+    )
+
+
+def _is_safeguard(when: When) -> bool:
+    """The agent writes headers and arguments as it likes; a claim in them is not its own choice."""
+    return when.header is None and (when.argument is None or when.equals_claim is not None)
 
 
 def _anyone(placed: PlacedRule) -> int | None:
@@ -93,13 +118,18 @@ def _calls(placed: PlacedRule) -> Iterator[Problem]:
     if call is None or protocol is None:
         return
     key = "operations" if protocol is Protocol.A2A else "methods"
-    if ANY in call.methods and (protocol is Protocol.MCP or not _asks_for_something(rule)):
+    if ANY in call.methods and (protocol is Protocol.MCP or not _asks_for_something(placed)):
         message = f"every {key.removesuffix('s')} of the protocol, those of its later versions too"
         at = call.methods.index(ANY)
         yield placed.finding(Lint.BROAD, message, protocol.value, key, at)
         return
     calls_tools = any(text_matches(method, _TOOL_CALL) for method in call.methods)
     has_names = bool(call.names) and ANY not in call.names
-    if protocol is Protocol.MCP and calls_tools and not has_names and not _asks_for_something(rule):
+    if (
+        protocol is Protocol.MCP
+        and calls_tools
+        and not has_names
+        and not _asks_for_something(placed)
+    ):
         message = "every tool, and asks for no scope; name the tools in `names`"
         yield placed.finding(Lint.BROAD, message, protocol.value)

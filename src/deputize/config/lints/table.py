@@ -104,11 +104,13 @@ LINTS: Mapping[Lint, LintInfo] = {
     Lint.BROAD: LintInfo(
         "An allow covers everything of a kind, or lets agents write for anyone and asks for no "
         "scope.",
-        'Found are: `methods: ["*"]` together with every host, every path or a whole trust '
-        "domain; methods other than `GET`, `HEAD`, `OPTIONS` with `anyone` and `scopes: []`, where "
-        "no condition, login or approval is asked for either; a rule without `mcp`, `a2a` or "
-        "`grpc` on routes whose requests hold calls; every method of MCP; every tool, operation "
-        "or method without a scope.",
+        "Found are: every agent of a trust domain (`spiffe://td/**`); "
+        '`hosts: ["*"]`; `methods: ["*"]` with every path; methods other than `GET`, `HEAD`, '
+        "`OPTIONS` with `anyone` and `scopes: []`, where no condition, login or approval is asked "
+        "for either; a rule without `mcp`, `a2a` or `grpc` on routes whose requests hold calls; "
+        "every method of MCP; every tool, operation or method without a scope. A condition on a "
+        "header or an argument asks for nothing: the agent writes those. With `equalsClaim` one "
+        "on an argument does.",
         """\
 - name: everything
   effect: allow
