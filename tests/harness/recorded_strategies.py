@@ -26,7 +26,7 @@ CONDITIONS = st.sampled_from(
     [
         {"header": "x-tenant", "equals": "a"},
         {"header": "x-tenant", "exists": False},
-        {"claim": "groups", "hasAny": ["sales", 1]},
+        {"claim": "groups", "hasAny": ["sales", "1"]},
         {"claim": "region", "exists": False},
         {"claim": "region", "noneOf": ["eu"]},
         {"claim": "region", "atLeast": 1},

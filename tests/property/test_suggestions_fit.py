@@ -1,4 +1,4 @@
-"""A suggested policy allows what it was made from, and no neighbour of it that was not seen."""
+"""A suggestion allows what it was made from, nothing near it, and nothing that was refused."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from deputize.cli.court import AgentCall, Court, SupposedCall
 from deputize.cli.recorded import Recorded
 from deputize.cli.route_folding import fold_path
 from deputize.cli.suggest import find_refused
-from deputize.cli.suggestion import suggest
+from deputize.cli.suggestion_guard import ask_again, is_meant, suggest_guarded
 from deputize.cli.suggestion_text import to_yaml
 from deputize.config.policy_loader import load_policies
 from deputize.core.model import Protocol
 from deputize.core.verdict import Effect
 from tests.harness.recorded_strategies import calls, policies
-from tests.harness.recordings import Recorder
+from tests.harness.recordings import Recorder, policy_text
 from tests.harness.world import OTHER_AGENT
 
 
@@ -51,7 +51,9 @@ def test_what_was_seen_is_allowed_and_no_neighbour(old: str, asked: list[dict[st
         recorder = Recorder(file, is_observed=True)
         for request in asked:
             recorder.ask(**request)
-        suggestion = suggest(map(Recorded.model_validate, recorder.events), 1)
+        recorded = list(map(Recorded.model_validate, recorder.events))
+        refused = [event for event in recorded if is_meant(event)]
+        suggestion = suggest_guarded(recorded, refused, 1)
         if not suggestion.rules:
             assert suggestion.events == []
             return
@@ -79,3 +81,44 @@ def test_what_was_seen_is_allowed_and_no_neighbour(old: str, asked: list[dict[st
         ]
         for neighbour in neighbours:
             assert court.decide(neighbour).decision.effect is Effect.DENY, (text, neighbour)
+
+
+PLACES = ("7", "8", "export", "import")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    old=policies(),
+    forbidden=st.lists(st.sampled_from(PLACES), unique=True),
+    asked=st.lists(calls(), min_size=1, max_size=12),
+    data=st.data(),
+)
+def test_nothing_that_policies_refused_becomes_allowed(
+    old: str, forbidden: list[str], asked: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "policy.yaml"
+        file.write_text(old)
+        if forbidden:
+            paths = [f"/v1/orders/{place}" for place in forbidden]
+            no = {"name": "no", "effect": "forbid", "methods": ["*"], "paths": paths}
+            file.write_text(f"{old}---\n{policy_text(no, name='no')}")
+        recorder = Recorder(file)
+        people = st.sampled_from(["alice", "bob", "carol", "dan", "eve"])
+        for request in asked:
+            token = {**request["token"], "subject": data.draw(people)}
+            path = request["path"]
+            if path.startswith("/v1/orders/"):
+                path = f"/v1/orders/{data.draw(st.sampled_from(PLACES))}"
+            recorder.ask(**{**request, "path": path, "token": token})
+    recorded = [Recorded.model_validate(event) for event in recorder.events]
+    asked_again = [event for event in recorded if event.is_for_policies]
+    seen = [event for event in asked_again if event.effect == "allow"]
+    refused = [event for event in asked_again if event.effect == "deny"]
+    suggestion = suggest_guarded(seen, refused, 1)
+    if not suggestion.rules:
+        return
+    text = to_yaml(suggestion, "suggested")
+    assert find_refused(text, suggestion.events) == []
+    for event, answer in ask_again(text, refused):
+        assert answer.outcome is None or answer.outcome.state == "deny", (text, event)

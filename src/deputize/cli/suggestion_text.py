@@ -11,10 +11,13 @@ import re
 from collections.abc import Iterable, Mapping
 
 from deputize.cli.observe_report import Tally, span, visible_text
-from deputize.cli.suggestion import FEW_SUBJECTS, Route, Suggested, Suggestion
+from deputize.cli.suggestion import Suggested, Suggestion
+from deputize.cli.suggestion_seen import Route
 from deputize.core.model import Binding, Protocol
 
 MAX_SHOWN = 40
+FEW_SUBJECTS = 3
+"""So many principals are named one by one; where there are more, anyone of the issuer may."""
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*(?::[A-Za-z0-9_./-]+)*")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")
@@ -25,8 +28,10 @@ _MAX_DEPTH = 12
 
 def to_yaml(suggestion: Suggestion, name: str) -> str:
     """The file."""
+    rules = sorted(suggestion.rules, key=_order)
+    seen = f"{len(suggestion.events)} recorded calls: what was seen"
     lines = [
-        f"# Suggested from {len(suggestion.events)} recorded calls: what was seen, and no more.",
+        f"# Suggested from {seen}{_widened(rules)}.",
         "# Read it before you use it: what agents did is not yet what they should do.",
     ]
     if suggestion.left_out:
@@ -41,7 +46,6 @@ def to_yaml(suggestion: Suggestion, name: str) -> str:
         f"  name: {quote(name)}",
         "spec:",
     ]
-    rules = sorted(suggestion.rules, key=_order)
     resources = dict.fromkeys(
         (rule.use.host, rule.use.route) for rule in rules if rule.use.route.protocol is not None
     )
@@ -51,7 +55,7 @@ def to_yaml(suggestion: Suggestion, name: str) -> str:
             lines += _resource(host, route)
     lines.append("  rules:")
     taken: set[str] = set()
-    for rule in rules:
+    for rule in [*rules, *sorted(suggestion.forbids, key=_order)]:
         lines += (
             ["", *_rule(rule, _name(rule, taken))] if taken else _rule(rule, _name(rule, taken))
         )
@@ -63,6 +67,20 @@ def quote(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
     return '"' + "".join(map(_escape, text)) + '"'
+
+
+def _widened(rules: list[Suggested]) -> str:
+    """What the rules cover beside what was seen."""
+    wide = []
+    if any("{" in text for rule in rules for text in _templates(rule)):
+        wide.append("`{id}` stands for any segment")
+    if any(not _is_named(rule.subjects) for rule in rules):
+        wide.append("`anyone` for all principals")
+    return f", generalised: {', '.join(wide)}" if wide else ", and no more"
+
+
+def _templates(rule: Suggested) -> Iterable[str]:
+    return rule.entries if rule.use.route.protocol is None else [rule.use.route.path]
 
 
 def _escape(char: str) -> str:
@@ -89,36 +107,54 @@ def _rule(rule: Suggested, name: str) -> list[str]:
     first = min(found.first for found in entries.values())
     last = max(found.last for found in entries.values())
     example = next(iter(entries.values())).example
-    seen = f"{total} {'calls' if total > 1 else 'call'}, {span(first, last)}; for example {example}"
-    lines = [f"    # {visible_text(seen)}"]
-    if rule.observed:
+    calls = f"{total} {'calls' if total > 1 else 'call'}{' refused' if rule.is_forbid else ''}"
+    lines = [f"    # {visible_text(f'{calls}, {span(first, last)}; for example {example}')}"]
+    if rule.is_forbid:
+        lines.append("    # Rules above would cover what was refused.")
+    elif rule.observed:
         lines.append(f"    # {rule.observed} let pass by observe mode only.")
-    if use.granted is None:
+    if use.granted is None and not rule.is_forbid:
         lines.append("    # No rule granted them: the scopes are those that all tokens had.")
     lines += [
         f"    - name: {name}",
-        "      effect: allow",
+        f"      effect: {'forbid' if rule.is_forbid else 'allow'}",
         f"      agents: [{quote(use.agent)}]",
         "      onBehalfOf:",
         f"        - issuer: {quote(use.issuer)}",
-        *_subjects(rule.subjects),
+        *_subjects(rule),
         f"      hosts: [{quote(use.host)}]",
         f"      methods: {_flow(sorted(rule.methods))}",
         *(_paths(use.route) if use.route.protocol is not None else _block("paths", entries, 6)),
         *_calls(rule),
-        *([f"      upgrades: [{quote(use.upgrade)}]"] if use.upgrade else []),
+    ]
+    return lines if rule.is_forbid else [*lines, *_demands(rule)]
+
+
+def _demands(rule: Suggested) -> list[str]:
+    """What an allow has beside what it covers."""
+    return [
+        *([f"      upgrades: [{quote(rule.use.upgrade)}]"] if rule.use.upgrade else []),
         f"      scopes: {_flow(sorted(filter(_SCOPE.fullmatch, rule.scopes or ())))}",
         "      chain:",
         f"        maxDepth: {min(rule.depth, _MAX_DEPTH)}",
     ]
-    return lines
 
 
-def _subjects(subjects: set[str]) -> list[str]:
-    is_few = len(subjects) <= FEW_SUBJECTS
-    if is_few and all(subject and "\0" not in subject for subject in subjects):
-        return [f"          subjects: {_flow(sorted(subjects))}"]
-    return [f"          anyone: true # {len(subjects)} principals were seen"]
+def _subjects(rule: Suggested) -> list[str]:
+    if rule.is_forbid and not rule.subjects:
+        return ["          anyone: true"]
+    if rule.is_forbid or _is_named(rule.subjects):
+        return [f"          subjects: {_flow(sorted(rule.subjects))}"]
+    return [f"          anyone: true # {len(rule.subjects)} principals were seen"]
+
+
+def _is_named(subjects: set[str]) -> bool:
+    return len(subjects) <= FEW_SUBJECTS and all(map(can_be_named, subjects))
+
+
+def can_be_named(subject: str) -> bool:
+    """Whether a rule can list this principal."""
+    return bool(subject) and "\0" not in subject
 
 
 def _paths(route: Route) -> list[str]:
@@ -157,7 +193,8 @@ def _name(rule: Suggested, taken: set[str]) -> str:
     use = rule.use
     protocol = use.route.protocol
     what = "-".join(sorted(rule.methods)) if protocol is None else protocol.value
-    parts = (use.agent.rpartition("/")[2], use.host, what, use.call_method)
+    effect = "no" if rule.is_forbid else ""
+    parts = (effect, use.agent.rpartition("/")[2], use.host, what, use.call_method)
     text = _NOT_IN_NAMES.sub("-", "-".join(part.lower() for part in parts if part))
     base = text[:_MAX_NAME].strip("-") or "rule"
     name, number = base, 1

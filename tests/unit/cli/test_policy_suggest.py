@@ -289,3 +289,121 @@ def test_a_path_that_no_request_can_have_is_left_out(
     result = suggest(tmp_path, [recorder.ask(), event])
     assert result.exit_code == 0
     assert "left out: 1" in result.stderr
+
+
+ORDERS = {"paths": ["/v1/orders/**"]}
+NO_EXPORT = {"name": "no", "effect": "forbid", "paths": ["/v1/orders/export"]}
+
+
+@pytest.fixture
+def strict_recorder(tmp_path: Path) -> Recorder:
+    policy = tmp_path / "strict.yaml"
+    tenant = {
+        "name": "named",
+        "paths": ["/v1/tenants/{id}"],
+        "scopes": [],
+        "when": [{"principal": "subject", "oneOf": ["alice", "bob"]}],
+    }
+    policy.write_text(policy_text(ORDERS, NO_EXPORT, tenant))
+    return Recorder(policy)
+
+
+def test_what_a_template_would_let_in_is_forbidden(
+    strict_recorder: Recorder, tmp_path: Path
+) -> None:
+    seen = [strict_recorder.ask(), strict_recorder.ask(path="/v1/orders/8")]
+    refused = [
+        strict_recorder.ask(path="/v1/orders/export"),
+        strict_recorder.ask(path="/v1/orders/export", token={"subject": "bob"}),
+    ]
+    result = suggest(tmp_path, [*seen, *refused])
+    assert result.exit_code == 0, result.stderr
+    allow, forbid = rules_of(result)
+    assert allow["paths"] == ["/v1/orders/{id}"]
+    assert (forbid["effect"], forbid["paths"]) == ("forbid", ["/v1/orders/export"])
+    assert forbid["onBehalfOf"] == [{"issuer": ISSUER_URL, "anyone": True}]
+    court = court_of(result, tmp_path)
+    assert [court.decide(as_call(event)).decision.effect for event in seen] == ["allow"] * 2
+    assert [court.decide(as_call(event)).decision.effect for event in refused] == ["deny"] * 2
+
+
+def test_a_refused_route_is_forbidden_whoever_was_refused(
+    strict_recorder: Recorder, tmp_path: Path
+) -> None:
+    seen = strict_recorder.ask()
+    refused = strict_recorder.ask(path="/v1/orders/export", token={"subject": "bob"})
+    result = suggest(tmp_path, [seen, refused])
+    court = court_of(result, tmp_path)
+    call = replace(as_call(refused), subject="alice")
+    assert court.decide(call).decision.reason == Reason.POLICY_FORBIDDEN
+
+
+def test_who_was_refused_among_many_is_named(strict_recorder: Recorder, tmp_path: Path) -> None:
+    names = ["alice", "carol", "dan", "eve"]
+    seen = [strict_recorder.ask(token={"subject": name}) for name in names]
+    refused = strict_recorder.ask(token={"subject": "bob", "scope": ""})
+    seen_without = [replace_scopes(event) for event in seen]
+    result = suggest(tmp_path, [*seen_without, refused])
+    assert result.exit_code == 0, result.stderr
+    allow, forbid = rules_of(result)
+    assert allow["onBehalfOf"] == [{"issuer": ISSUER_URL, "anyone": True}]
+    assert forbid["onBehalfOf"] == [{"issuer": ISSUER_URL, "subjects": ["bob"]}]
+
+
+def replace_scopes(event: AuditEvent) -> AuditEvent:
+    """As it would be if the rule that granted it had asked for nothing."""
+    assert event["scopes"] is not None
+    return {**event, "scopes": {**event["scopes"], "granted": []}}
+
+
+def test_what_was_refused_at_other_times_is_left_out(tmp_path: Path) -> None:
+    policy = tmp_path / "hours.yaml"
+    hours = {"when": [{"header": "x-tenant", "equals": "a"}]}
+    policy.write_text(policy_text(hours, {"name": "list", "paths": ["/v1/orders"]}))
+    recorder = Recorder(policy)
+    events = [
+        recorder.ask(headers={"x-tenant": "a"}),
+        recorder.ask(headers={"x-tenant": "b"}, path="/v1/orders/8"),
+        recorder.ask(path="/v1/orders"),
+    ]
+    assert [event["effect"] for event in events] == ["allow", "deny", "allow"]
+    result = suggest(tmp_path, events)
+    assert [rule["paths"] for rule in rules_of(result)] == [["/v1/orders"]]
+    assert "# - GET /v1/orders/{id}: refused at other times: policy.condition_failed" in (
+        result.stdout
+    )
+    nothing = suggest(tmp_path, events[:2])
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+    assert "refused at other times" in nothing.stderr
+
+
+def test_where_too_much_would_be_forbidden_it_is_left_out(
+    strict_recorder: Recorder, tmp_path: Path
+) -> None:
+    events = [strict_recorder.ask(), strict_recorder.ask(path="/v1/orders")]
+    refused = strict_recorder.ask(path="/v1/orders/export")
+    for number in range(41):
+        word = "".join("abcdefgh"[int(digit)] for digit in f"{number:o}")
+        other: Any = {**refused["http"], "path": f"/v1/orders/{word}"}
+        events.append({**refused, "http": other, "decision_id": word})
+    result = suggest(tmp_path, events)
+    assert result.exit_code == 0
+    assert [rule["paths"] for rule in rules_of(result)] == [["/v1/orders"]]
+
+
+def test_a_rare_call_that_a_template_covers_is_said(recorder: Recorder, tmp_path: Path) -> None:
+    seen = [recorder.ask(), recorder.ask(), recorder.ask(path="/v1/orders/export")]
+    result = suggest(tmp_path, seen, "--min-count", "2")
+    assert result.exit_code == 0
+    assert "export: seen once, but a rule covers it all the same" in result.stdout
+
+
+def test_the_head_says_whether_it_is_generalised(recorder: Recorder, tmp_path: Path) -> None:
+    (first, *_) = suggest(
+        tmp_path, [recorder.ask(path="/v1/orders", peer=OTHER_AGENT)]
+    ).stdout.splitlines()
+    assert first.endswith("what was seen, and no more.")
+    people = [recorder.ask(token={"subject": f"person-{number}"}) for number in range(4)]
+    (first, *_) = suggest(tmp_path, people).stdout.splitlines()
+    assert "generalised: `{id}`" in first
+    assert "`anyone`" in first
