@@ -11,7 +11,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -21,14 +20,10 @@ from typing import Protocol
 from deputize.core.case import Case, EvaluationError, Fact, Source, read_fact, to_facts
 from deputize.core.claims import ClaimPath
 from deputize.core.model import Json
-from deputize.core.paths import MAX_PATH_BYTES
+from deputize.core.paths import MAX_PATH_BYTES, has_dot_segment
 
 MAX_ELEMENTS = 4000
 """Of a list that is compared: more than a token can hold, less than a body."""
-
-_PERCENT = re.compile("%(?:25)+")
-_DELIMITER = re.compile(r"[/\\?#&=;]")
-_DOT_SEGMENTS = frozenset({".", ".."})
 
 Scalar = str | int | float | bool
 
@@ -38,7 +33,6 @@ class Condition(Protocol):
 
     @property
     def text(self) -> str: ...  # noqa: D102
-
     def holds(self, case: Case) -> bool:
         """Raises EvaluationError where it cannot be said."""
 
@@ -218,17 +212,9 @@ def _starts_with(found: Json, value: Scalar) -> bool:
     if not isinstance(found, str) or not isinstance(value, str):
         return False
     is_path = "/" in value or "\\" in value
-    if is_path and (len(found) > MAX_PATH_BYTES or _has_dot_segment(found)):
+    if is_path and (len(found) > MAX_PATH_BYTES or has_dot_segment(found)):
         raise EvaluationError("a text with a dot segment, or a long one, where a path is asked for")
     return found.startswith(value)
-
-
-def _has_dot_segment(text: str) -> bool:
-    if "%" in text:
-        text = _PERCENT.sub("%", text).casefold()
-        for escape, char in (("%2e", "."), ("%2f", "/"), ("%5c", "/")):
-            text = text.replace(escape, char)
-    return "." in text and not _DOT_SEGMENTS.isdisjoint(_DELIMITER.split(text))
 
 
 def _ends_with(found: Json, value: Scalar) -> bool:

@@ -29,6 +29,9 @@ _PLAIN = re.compile(r"(?:/[A-Za-z0-9_~$&'()*+,=:@.-]+)+/?|/")
 _SEGMENT = re.compile(r"(?:[A-Za-z0-9_~$&'()*+,=:@.-]|%[0-9A-Fa-f]{2})*")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPE_RUN = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_PERCENT = re.compile("%(?:25)+")
+_DELIMITER = re.compile(r"[/\\?#&=;]")
+_DOT_SEGMENTS = frozenset({".", ".."})
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _SEPARATORS = frozenset("/\\;?#%.")
 
@@ -56,6 +59,15 @@ def parse_path(raw: str) -> tuple[str, ...]:
     if "." in path and any(part.endswith(".") for part in parts):
         raise PathError("a dot segment or a segment that ends with a dot")
     return tuple(parts)
+
+
+def has_dot_segment(text: str) -> bool:
+    """Whether a text that is taken for a path or URL goes up somewhere, escaped or not."""
+    if "%" in text:
+        text = _PERCENT.sub("%", text).casefold()
+        for escape, char in (("%2e", "."), ("%2f", "/"), ("%5c", "/")):
+            text = text.replace(escape, char)
+    return "." in text and not _DOT_SEGMENTS.isdisjoint(_DELIMITER.split(text))
 
 
 def _without_query(raw: str) -> str:
