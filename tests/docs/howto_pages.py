@@ -6,17 +6,12 @@ import re
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import NoReturn
 
 import orjson
 
-from deputize.adapters.budget_store import Spent
 from deputize.adapters.refusal import Refusal, write_refusal
-from deputize.adapters.replay_store import Use
-from deputize.cli.court import Judgement
-from deputize.cli.policy_cases import Case, Suite, load_suites
-from deputize.core.verdict import Denial, Wanted
-from deputize.server.obligations import meet
+from deputize.cli.policy_cases import Suite, load_suites
+from deputize.core.verdict import Denial
 from tests.docs.markdown_files import ROOT, Page
 
 FOLDER = ROOT / "docs/howto"
@@ -62,13 +57,15 @@ def shown_refusals(page: Page) -> list[tuple[str, str]]:
 
 
 def render_refusal(suite: Suite, name: str) -> str:
-    """What the agent gets in this case; where a budget decides, what it gets when that is empty.
+    """What the agent gets in this case.
 
     A gRPC client gets what Envoy makes of it: the status, and the body as its message.
     """
     (case,) = [case for case in suite.cases if case.name == name]
     judgement = suite.bench.court.decide(case.call)
-    refusal = write_refusal(judgement.asked, judgement.decision, _denial(case, judgement))
+    denial = judgement.decision.verdict
+    assert isinstance(denial, Denial), f"{name} is allowed"
+    refusal = write_refusal(judgement.asked, judgement.decision, denial)
     headers = dict(refusal.headers)
     if headers["content-type"] == "text/plain":
         status = _GRPC_STATUS[refusal.http_status]
@@ -82,32 +79,3 @@ def _render(refusal: Refusal, decision_id: str) -> str:
     body = orjson.loads(refusal.body.replace(f'"{decision_id}"', f'"{_SHOWN_ID}"'))
     text = orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()
     return "\n".join([f"HTTP/1.1 {status.value} {status.phrase}", *shown, "", text, ""])
-
-
-def _denial(case: Case, judgement: Judgement) -> Denial:
-    verdict = judgement.decision.verdict
-    if isinstance(verdict, Denial):
-        return verdict
-    met = meet(verdict, "", _UsedUp(), _NoSources(), case.call.at, 0)
-    assert met.denial is not None, f"{case.name} is allowed"
-    return met.denial
-
-
-class _UsedUp:
-    """A store in which every budget is used up."""
-
-    def consume(self, _key: str, _until: float, _now: float, _timeout: float) -> Use:
-        return Use.FRESH
-
-    def spend(self, _key: str, _limit: int, _window: int, _now: float, _timeout: float) -> Spent:
-        return Spent.EXHAUSTED
-
-
-class _NoSources:
-    """Nothing to fetch, and nobody to ask."""
-
-    def refetch(self, wanted: Wanted, timeout: float) -> NoReturn:
-        raise NotImplementedError
-
-    def introspection(self, _issuer: str) -> None:
-        return None

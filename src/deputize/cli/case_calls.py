@@ -11,7 +11,7 @@ from deputize.core.model import DelegationStyle, Kind, Protocol
 
 ValueT = TypeVar("ValueT")
 
-_SIMPLE = ("agent", "scopes", "chain", "style", "method", "approved", "at", "upgrade")
+_SIMPLE = ("agent", "scopes", "chain", "style", "method", "approved", "used", "at", "upgrade")
 _CONTENT = ("mcp", "a2a", "body")
 
 
@@ -74,6 +74,7 @@ def suppose(call: CallSettings) -> SupposedCall:
         approved=call.approved or False,
         at=DEFAULT_AT if call.at is None else datetime.fromisoformat(call.at).timestamp(),
         upgrade=call.upgrade or "",
+        used=call.used or 0,
     )
 
 

@@ -6,7 +6,8 @@ nobody else trusts (`supposed_trust.py`).
 
 Rules of this file:
 - No shortcut: each call becomes a signed token and a check message, and `decide` reads them.
-- Obligations (a budget, using something once) are not performed; they stand in the permit.
+- Obligations (a budget, using something once) stand in the permit. None is performed, but where a
+  call says how often budgets were used before (`supposed_uses.py`).
 
 Sources: RFC 9068 section 2; RFC 8693 section 4.1.
 """
@@ -35,6 +36,7 @@ from deputize.cli.supposed_trust import (
     named_issuers,
     named_services,
 )
+from deputize.cli.supposed_uses import spend_after
 from deputize.config.policy_compiler import CompiledPolicies
 from deputize.config.problems import ConfigError
 from deputize.core.approval import APPROVAL_TYPE
@@ -155,7 +157,9 @@ class Court:
             compact = asked.headers[AUTHORIZATION].partition(" ")[2]
             if self._memory.recall(compact) is not token:
                 self._memory.remember(compact, token)
-        return Judgement(asked, decision)
+        return Judgement(
+            asked, spend_after(decision, call.used, call.at) if call.used else decision
+        )
 
     def _find_resource(self, asked: AccessRequest) -> Resource | None:
         try:

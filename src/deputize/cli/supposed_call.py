@@ -71,7 +71,7 @@ class SupposedCall:
     a call of an agent protocol, GET otherwise. `path` is undecoded, with query. `headers` have
     lower-case names. `approved` is true, or the name of the one who approved. `at` is in seconds
     since the epoch. `claims` are those of the token beside who and what it says of agent,
-    principal and scopes.
+    principal and scopes. `used` is how often each budget was used before.
     """
 
     agent: str
@@ -91,6 +91,7 @@ class SupposedCall:
     approved: bool | str = False
     at: float = DEFAULT_AT
     upgrade: str = ""
+    used: int = 0
 
 
 @dataclass(slots=True)

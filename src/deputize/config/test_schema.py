@@ -119,6 +119,8 @@ class CallSettings(Model):
     """The body of a plain request, as text."""
     approved: bool | Text | None = None
     """Whether somebody approved this very call, or the name of the one who did."""
+    used: Annotated[int, Field(ge=0, le=1000000000)] | None = None
+    """How many uses of its budget were counted before, in the same window; none if not given."""
     at: MomentText | None = None
     """The time of the call; noon UTC of Monday, 5 January 2026 if not given."""
     upgrade: Text | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,22 @@ GOOD: list[dict[str, Any]] = [
         onBehalfOf={"claims": {"acr": "gold"}},
         approved=False,
     ),
+]
+
+
+REFUND: dict[str, Any] = {
+    "url": "https://orders.example/v1/orders/7/refund",
+    "method": "POST",
+    "scopes": ["orders:write"],
+    "onBehalfOf": {"claims": {"acr": "gold"}},
+    "approved": "carol",
+}
+USED_UP = {"effect": "deny", "reason": "policy.budget_exhausted", "rule": "shop/refund"}
+GOOD += [
+    case(**REFUND, used=2),
+    case(expect=USED_UP, **REFUND, used=3),
+    case(used=1000),
+    case(expect={"effect": "deny", "reason": "policy.no_match"}, method="PUT", used=3),
 ]
 
 
@@ -315,6 +332,38 @@ def test_folders_are_searched_but_hidden_ones(tmp_path: Path) -> None:
         write_cases(inner, case())
     assert run(tmp_path).stdout == "cases 2, failed 0, files 2\n"
     assert run(tmp_path, tmp_path / "a").stdout == "cases 2, failed 0, files 2\n"
+
+
+def test_a_budget_that_is_observed_refuses_nothing(tmp_path: Path) -> None:
+    begin, end = RULES.index("  agentCeilings:"), RULES.index("  rules:")
+    # Limits cannot be observed only.
+    bare = RULES[:begin] + RULES[end:]
+    policy = changed(bare, "  resources:", "  mode: observe\n  resources:")
+    (tmp_path / "shop.yaml").write_text(policy)
+    observed = {**ALLOW, "observed": "policy.budget_exhausted"}
+    within = {**ALLOW, "observed": "none"}
+    for expected, used in ((observed, 9), (within, 1)):
+        write_cases(tmp_path, case("a", expected, **REFUND, used=used))
+        result = run(tmp_path)
+        assert result.exit_code == 0, result.output
+
+
+def test_each_call_of_a_batch_counts(tmp_path: Path) -> None:
+    budget = "    - name: search\n      budget: {limit: 3, windowSeconds: 60, per: []}\n"
+    (tmp_path / "shop.yaml").write_text(changed(RULES, "    - name: search\n", budget))
+    asked = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "search"}}
+    body = json.dumps([{**asked, "id": number} for number in (1, 2)])
+    call: dict[str, Any] = {
+        "url": "https://tools.example/mcp",
+        "scopes": ["tools"],
+        "method": "POST",
+        "body": body,
+    }
+    used_up = {"effect": "deny", "reason": "policy.budget_exhausted"}
+    for expected, used in ((ALLOW, 1), (used_up, 2)):
+        write_cases(tmp_path, case("a", expected, **call, used=used))
+        result = run(tmp_path)
+        assert result.exit_code == 0, result.output
 
 
 def test_policies_may_be_named(tmp_path: Path) -> None:
