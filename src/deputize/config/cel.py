@@ -234,7 +234,8 @@ def _type_of(value: object) -> str:
 
 
 def _complaint(text: str) -> str:
-    """The words of the library without its code for the kind of error."""
+    """The words of the library for the first error, without its code and the text around it."""
     code, _, message = text.partition(": ")
     message = message.removesuffix(f" [{code}]").removeprefix("ERROR: <input>:")
+    message = message.partition("\n")[0]
     return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + " ..."

@@ -180,9 +180,17 @@ class When(Model):
     def _is_one_condition(self) -> Self:
         facts, comparisons = self.given(FACTS), self.given(COMPARISONS)
         alone = self.given(("time", "cel"))
-        if len(facts) + len(alone) != 1:
+        if len(facts) + len(alone) > 1:
+            found = _keys((*facts, *alone))
+            raise ValueError(f"a condition has one fact, here are {found}; make two conditions")
+        if not facts and not alone:
             raise ValueError(f"name one of {_keys(FACTS)}, `time`, `cel`")
-        if facts and len(comparisons) != 1:
+        if len(comparisons) > 1:
+            found = _keys(tuple(comparisons))
+            raise ValueError(
+                f"a condition has one comparison, here are {found}; make two conditions"
+            )
+        if facts and not comparisons:
             raise ValueError(f"give one comparison: {_keys(COMPARISONS)}")
         if alone and comparisons:
             raise ValueError(f"`{alone[0]}` has no comparison")

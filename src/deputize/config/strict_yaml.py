@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import yaml
 
 from deputize.config.problems import MAX_PROBLEMS, ConfigError, Problem
+from deputize.config.yaml_complaints import describe_error
 
 MAX_DEPTH = 32
 MAX_VALUES = 2_000_000
@@ -23,6 +24,7 @@ MAX_VALUES = 2_000_000
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 Location = tuple[str | int, ...]
 
+_ALIAS = "an alias is not allowed; a text that begins with `*` stands in quotes"
 _KEY = -1
 """The place of a key itself: no key is a number, and no position is negative."""
 
@@ -72,6 +74,9 @@ def parse_documents(octets: bytes, file: str) -> list[Document]:
     documents: list[Document] = []
     try:
         text = octets.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(file, 0, "", f"not UTF-8 at byte {error.start}")]) from None
+    try:
         events = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -79,12 +84,8 @@ def parse_documents(octets: bytes, file: str) -> list[Document]:
                 value = builder.build(next(events), ())
                 if value is not None:
                     documents.append(Document(file, value, builder.lines))
-    except UnicodeDecodeError as error:
-        problems.append(Problem(file, 0, "", f"not UTF-8 at byte {error.start}"))
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        message = getattr(error, "problem", None) or "cannot be read as YAML"
-        problems.append(Problem(file, mark.line + 1 if mark else 0, "", str(message)))
+        problems.append(describe_error(error, text, file))
     if problems:
         raise ConfigError(problems)
     return documents
@@ -103,7 +104,7 @@ class _Builder:
             self._refuse(event, location, f"more than {MAX_VALUES} values")
             raise ConfigError(self.problems)
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(event, location, "an alias (*) is not allowed; write the value out")
+            self._refuse(event, location, _ALIAS)
             return None
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             raise yaml.MarkedYAMLError(problem="an unexpected event")

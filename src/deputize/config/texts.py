@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from deputize.core.call_patterns import parse_call_text
 from deputize.core.claims import parse_claim_path, parse_scope_claim
 from deputize.core.matching import (
+    PatternError,
     parse_agent_pattern,
     parse_host_pattern,
     parse_method,
@@ -35,6 +36,8 @@ _ADDRESS = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _SOCKET = re.compile(r"unix:/[!-~]+")
 # No quote and no backslash: a challenge puts a URL between quotes.
 _URL = re.compile(r'(https?)://([^/?#@\s"\\]+)(?:[/?][!#-\[\]-~]*)?')
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PORT = re.compile(r":[0-9]{1,5}$")
 _LOOPBACK = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]{1,5})?")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _PREFIX = re.compile(r"x-[a-z0-9-]{1,37}-")
@@ -91,6 +94,41 @@ def _address_or_socket(text: str) -> None:
             _address(text)
         except ValueError as error:
             raise ValueError(f"{error}, or `unix:/path`") from None
+
+
+def _host(text: str) -> None:
+    """As in `core/matching.py`; of what is none it says what it is, and what may be meant."""
+    try:
+        parse_host_pattern(text)
+    except PatternError as error:
+        raise ValueError(_host_slip(text) or str(error)) from None
+
+
+def _host_slip(text: str) -> str:
+    bare = _SCHEME.sub("", text, count=1)
+    bare, slash, _ = bare.partition("/")
+    before, bare = bare, bare if _is_host(bare) else _PORT.sub("", bare)
+    slips = [
+        name
+        for name, is_there in (
+            ("scheme", _SCHEME.match(text) is not None),
+            ("path", bool(slash)),
+            ("port", bare != before),
+            ("upper case letter", bare != bare.lower()),
+        )
+        if is_there
+    ]
+    if not slips or not _is_host(bare.lower()):
+        return ""
+    return f"a host has no {', no '.join(slips)}; write `{bare.lower()}`"
+
+
+def _is_host(text: str) -> bool:
+    try:
+        parse_host_pattern(text)
+    except PatternError:
+        return False
+    return True
 
 
 def _url(text: str) -> None:
@@ -163,7 +201,7 @@ ScopeText = Annotated[
     _like(_SCOPE, "a scope has no space, quote or backslash"),
 ]
 AgentText = Annotated[Text, _checked(parse_agent_pattern)]
-HostText = Annotated[Text, _checked(parse_host_pattern)]
+HostText = Annotated[Text, _checked(_host)]
 MethodText = Annotated[Text, _checked(parse_method)]
 PathText = Annotated[Text, _checked(parse_path_pattern)]
 CallText = Annotated[Text, _checked(parse_call_text)]

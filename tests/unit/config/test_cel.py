@@ -47,6 +47,9 @@ def test_a_refusal_tells_what_is_wrong_and_where() -> None:
     assert "map" in message
     assert "character 29" in message
     assert len(refused("$ " * 2000)) < 500
+    assert (
+        refused("one == 1 &&\ntwo == 2") == "1:1: undeclared reference to 'one' (in container '')"
+    )
 
 
 @pytest.mark.parametrize(

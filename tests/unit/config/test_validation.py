@@ -49,11 +49,47 @@ def test_an_unknown_key_is_refused(tmp_path: Path, old: str, new: str, pointer: 
     [
         ("kind: DelegationPolicy", "kind: PolicyTest", "`*.test.yaml`"),
         ("effect: allow", "effect: deny", "`forbid`"),
+        ("effect: allow", "effect: permit", "must be `allow` or `forbid`"),
+        ("anyone: true", "anyone: yes", "must be `true`, found `yes`"),
+        ("[GET]", "GET", "a list is wanted: `[GET]`"),
+        ("[GET]", "'*'", 'a list is wanted: `["*"]`'),
+        ("[GET]", "true", "a list is wanted: `[true]`"),
+        ("[GET]", "7", "a list is wanted: `[7]`"),
+        ("[GET]", "{a: b}", "a list is wanted, found"),
+        ('["/v1/orders/{id}"]', "[{id}]", 'a text is wanted: `"{id}"`'),
+        ('["/v1/orders/{id}"]', "[{id: 1}]", "a text is wanted, found"),
+        ("[orders.example]", "[7]", 'in quotes it is one: `"7"`'),
+        ("[orders.example]", "[true]", 'in quotes it is one: `"true"`'),
+        ("spec:", "rules: []\nspec:", "it belongs under `spec`"),
+        ("name: read", "name: read\n      names: [a]", "it belongs under `mcp`"),
+        ("name: read", "name: read\n      anyone: true", "unknown key; known: "),
+        ("[orders.example]", "[Orders.example]", "no upper case letter; write `orders.example`"),
+        ("[orders.example]", "['a.example:80']", "no port; write `a.example`"),
+        ("[orders.example]", "['[::1]:80']", "no port; write `[::1]`"),
+        ("[orders.example]", "['a.example/x']", "no path; write `a.example`"),
+        (
+            "[orders.example]",
+            "['HTTPS://A.example:80/x']",
+            "no scheme, no path, no port, no upper case letter; write `a.example`",
+        ),
+        ("[orders.example]", "['a.*']", "a host is in lower case without port"),
+        (
+            "scopes:",
+            "when: [{claim: a, header: b, exists: true}]\n      scopes:",
+            "`claim`, `header`",
+        ),
+        ("scopes:", "when: [{cel: a, path: b}]\n      scopes:", "`path`, `cel`"),
+        (
+            "scopes:",
+            "when: [{claim: a, equals: 1, atMost: 2}]\n      scopes:",
+            "`equals`, `atMost`",
+        ),
     ],
 )
 def test_what_was_meant_is_told(tmp_path: Path, old: str, new: str, hint: str) -> None:
+    policy = changed(POLICY, old, new).replace("      scopes", "      scope")
     with pytest.raises(ConfigError) as caught:
-        load(write_world(tmp_path, policy=changed(POLICY, old, new).replace("scopes", "scope")))
+        load(write_world(tmp_path, policy=policy))
     told = [problem for problem in caught.value.problems if hint in problem.message]
     assert len(told) == 1
     assert len(caught.value.problems) == (1 if "kind" in old else 2)
