@@ -150,6 +150,8 @@ def explain(
         asked = read_check(check.SerializeToString(), OFFLINE_ID, None)
         snapshot = build_snapshot(loaded.compiled, loaded.digest, fetched, None)
         decision = decide(asked, snapshot, now, lambda _compact: None)
+    if has_call and decision.proven.action is not None and decision.proven.resource is None:
+        typer.echo("no `resources` entry covers this URL: the call was not read", err=True)
     if as_json:
         answer = {**to_json(asked, decision, snapshot), "supposed": bool(told)}
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())

@@ -136,6 +136,13 @@ def test_a_tool_is_called_by_its_name(desk: Desk) -> None:
     assert given["reason"].startswith("request.")
 
 
+def test_a_call_where_none_is_read_is_told(desk: Desk) -> None:
+    asked = desk.explain(*ALICE, "--tool", "search")
+    assert asked.exit_code == 1
+    assert "the call was not read" in asked.stderr
+    assert desk.explain(*ALICE, "--tool", "search", url=TOOLS).stderr == ""
+
+
 def test_a_tool_may_be_called_with_a_real_token(desk: Desk) -> None:
     answer = desk.ask("--token", desk.issue("tools"), "--tool", "search", url=TOOLS)
     assert (answer["effect"], answer["supposed"]) == ("allow", False)
