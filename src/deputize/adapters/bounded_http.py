@@ -25,7 +25,13 @@ from urllib.parse import urlencode
 import h11
 import httpx
 
-from deputize.adapters.http_connection import Connection, SizeError, StatusError, time_left
+from deputize.adapters.http_connection import (
+    Connection,
+    SizeError,
+    StatusError,
+    connect,
+    time_left,
+)
 
 _PORTS = {"https": 443, "http": 80}
 _Origin = tuple[str, str, int]
@@ -163,9 +169,11 @@ class BoundedClient:
 
     def _open(self, origin: _Origin, deadline: float) -> socket.socket:
         scheme, host, port = origin
-        stream = socket.create_connection((host, port), time_left(deadline))
+        stream = connect(host, port, deadline, self._adopt)
         try:
-            self._connected(stream)
+            self.address = stream.getpeername()[0]
+            if not self._may_reach(self.address):
+                raise ExchangeError("its address is not one that it may have")
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if scheme == "http":
                 return stream
@@ -175,10 +183,8 @@ class BoundedClient:
             stream.close()
             raise
 
-    def _connected(self, stream: socket.socket) -> None:
-        self.address = stream.getpeername()[0]
-        if not self._may_reach(self.address):
-            raise ExchangeError("its address is not one that it may have")
+    def _adopt(self, stream: socket.socket) -> None:
+        """Lets `cut` end it, while it connects too."""
         with self._lock:
             if self._socket is not None:
                 self._socket.close()

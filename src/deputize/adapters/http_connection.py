@@ -4,7 +4,8 @@ Rules of this file:
 - A connection is used again only after an answer that was read to its end, with nothing behind it,
   and whose server did not say that it closes. What else comes between two questions is never taken
   for the answer to the second.
-- An exchange has one end in time, whatever its steps take.
+- Connecting and asking have one end in time, whatever their steps take. The addresses of a host
+  share it: those that lead nowhere leave time for the others, and cost no more together.
 
 Sources: RFC 9112 sections 6.3 (where an answer ends), 9.2 (data without a question), 9.3 and 9.6
 (when a connection stays open).
@@ -16,6 +17,7 @@ import select
 import socket
 import ssl
 import time
+from collections.abc import Callable
 
 import h11
 
@@ -105,6 +107,43 @@ class Connection:
             self._stream.settimeout(time_left(deadline))
             self._http.receive_data(self._stream.recv(_READ_BYTES))
         return event
+
+
+def connect(
+    host: str, port: int, deadline: float, adopt: Callable[[socket.socket], None]
+) -> socket.socket:
+    """Connects to the first address of `host` that lets us, until `deadline`.
+
+    `adopt` sees each socket before it connects.
+
+    Raises:
+        OSError: none of them did, or it took too long.
+    """
+    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    problem = OSError("no address")
+    for number, (family, kind, protocol, _name, address) in enumerate(found):
+        share = time_left(deadline) / (len(found) - number)
+        try:
+            return _connect(socket.socket(family, kind, protocol), address, share, adopt)
+        except OSError as error:
+            problem = error
+    raise problem
+
+
+def _connect(
+    stream: socket.socket,
+    address: tuple[object, ...],
+    seconds: float,
+    adopt: Callable[[socket.socket], None],
+) -> socket.socket:
+    try:
+        adopt(stream)
+        stream.settimeout(seconds)
+        stream.connect(address)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
 
 
 def time_left(deadline: float) -> float:

@@ -14,7 +14,6 @@ IANA special-purpose address registries; RFC 3056 section 2 (6to4); RFC 4291 sec
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
@@ -26,7 +25,7 @@ from deputize.core.jws import JwsError, read_json_object
 
 MAX_DOCUMENT_BYTES = 512 * 1024
 FETCH_SECONDS = 5.0
-"""For one document, from connecting to its last byte."""
+"""For one document, from connecting, to whatever addresses, to its last byte."""
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -147,13 +146,6 @@ def _fetch(
     """The document, and the IP address it came from."""
     try:
         with BoundedClient(ca_file, FETCH_SECONDS, may_reach) as client:
-            timer = threading.Timer(FETCH_SECONDS, client.cut)
-            timer.daemon = True
-            timer.start()
-            try:
-                body = client.ask(url, {"accept": accept}, max_bytes=max_bytes)
-            finally:
-                timer.cancel()
-            return body, client.address
+            return client.ask(url, {"accept": accept}, max_bytes=max_bytes), client.address
     except ExchangeError as error:
         raise FetchError(f"{url}: {error}") from None

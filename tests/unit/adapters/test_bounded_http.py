@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from deputize.adapters.bounded_http import BoundedClient, ExchangeError
+from tests.harness.loopback import HOST
+from tests.harness.polling import wait_until
 from tests.harness.scripted_server import running_server
 
 SECONDS = 10.0
@@ -118,6 +122,58 @@ def test_a_connection_whose_answer_was_not_read_is_closed(first: bytes) -> None:
             ask()
         assert ask() == b"2"
     assert connections == [1, 2]
+
+
+@contextmanager
+def silent_address() -> Iterator[tuple[str, int]]:
+    """Where connecting takes for ever: what is sent there is dropped, as the queue is full."""
+    with socket.create_server((HOST, 0), backlog=0) as listener, ExitStack() as stack:
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
+@contextmanager
+def leading_to(*addresses: tuple[str, int]) -> Iterator[None]:
+    """Lets every name lead to these."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in addresses]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", lambda *_: found)
+        yield
+
+
+def test_addresses_that_lead_nowhere_share_the_time_of_a_question() -> None:
+    with silent_address() as silent, BoundedClient(None, 0.5) as own, leading_to(*[silent] * 20):
+        started = time.monotonic()
+        with pytest.raises(ExchangeError):
+            own.ask("https://idp.example/", {}, max_bytes=1000)
+        assert time.monotonic() - started < 2
+
+
+def test_addresses_that_lead_nowhere_leave_time_for_one_that_answers() -> None:
+    with (
+        silent_address() as silent,
+        saying(sized(b"1")) as (url, _),
+        BoundedClient(None, 3) as own,
+        leading_to(silent, silent, (HOST, int(url.rpartition(":")[2]))),
+    ):
+        assert asking(own, url.replace(HOST, "localhost"))() == b"1"
+
+
+def test_who_connects_can_be_cut_off() -> None:
+    with (
+        silent_address() as silent,
+        BoundedClient(None, SECONDS) as own,
+        leading_to(silent, silent),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        asked = pool.submit(asking(own, "https://idp.example/"))
+        wait_until(lambda: own._socket is not None, SECONDS)
+        own.cut()
+        with pytest.raises(ExchangeError):
+            asked.result(2)
 
 
 def test_another_server_is_asked_over_another_connection() -> None:
