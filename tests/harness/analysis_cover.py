@@ -10,19 +10,22 @@ from typing import TypeVar
 
 from deputize.analysis.boxes import Box, Mask
 from deputize.analysis.call_atoms import NAMED_METHODS, NO_CALL, OTHER_BODY, CallAtom
+from deputize.analysis.counts import Count
+from deputize.analysis.fact_atoms import MAX_STEPS, FactAtoms
+from deputize.analysis.fact_values import Example
 from deputize.analysis.policy_set import NOTHING, Asked, PolicySet
 from deputize.analysis.questions import Row
 from deputize.analysis.space import Space
 from deputize.analysis.variables import Kind
+from deputize.core.case import Source
 from deputize.core.grpc_call import read_grpc_call
 from deputize.core.json_rpc import CallError
 from deputize.core.matching import host_matches
 from deputize.core.model import Call, Protocol
 from deputize.core.spiffe import parse_spiffe_id
-from tests.harness.small_requests import ERROR, NO, YES, Point
+from tests.harness.small_requests import NO, YES, Point
 
 ValueT = TypeVar("ValueT", bound=Hashable)
-_POSITIONS = 3
 
 
 class Locator:
@@ -61,6 +64,7 @@ class Locator:
         self._paths |= set(asked.paths)
         self._calls |= set(asked.calls)
         self._known: dict[tuple[str, Hashable], Mask] = {}
+        self._facts: dict[tuple[int, str], Mask] = {}
         self._keys = {number: key for key, number in space.variables._ids.items()}
 
     def has(self, box: Box, point: Point) -> bool:
@@ -72,7 +76,7 @@ class Locator:
 
     def any_has(self, rows: Iterable[Row], point: Point) -> bool:
         """Whether one of the rows has the request."""
-        return any(self.has(row.box, point) for row in rows)
+        return any(self.has(box, point) for row in rows for box in row.boxes)
 
     def _dense(self, point: Point) -> tuple[Mask, ...]:
         space = self._space
@@ -158,26 +162,39 @@ class Locator:
                     if age is not None and age <= bound
                 ]
                 return 2 << bounds[0] if bounds else 1
-            case Kind.CONDITION:
-                return self._condition(number, variable.text, point)
             case Kind.BUDGET:
-                found = [state for name, state in point.states.items() if name in variable.text]
-                return found[0]
+                assert isinstance(variable.of, Count)
+                count = point.counts[str(variable.of.ref)]
+                return 1 << sum(limit <= count for limit in variable.of.limits)
             case Kind.UNUSED:
-                return point.states["unused"]
+                return YES if point.is_unused else NO
+            case Kind.APPROVAL:
+                approvals = variables.counts.approvals
+                return 1 << (approvals.index(point.approval) if point.approval in approvals else 0)
             case _:
-                return point.states["approval"]
+                assert isinstance(variable.of, FactAtoms)
+                return self._fact(number, variable.of, point)
 
-    def _condition(self, number: int, text: str, point: Point) -> Mask:
-        if text.startswith("header "):
-            return point.states[text.split()[1]]
+    def _fact(self, number: int, atoms: FactAtoms, point: Point) -> Mask:
+        """The atom of whose example all conditions say the same."""
         key = self._keys[number]
         assert isinstance(key, tuple)
-        positions = key[1][_POSITIONS]
-        found = {point.segments[at] for at in positions if at < len(point.segments)}
-        if len(found) > 1:
-            return ERROR
-        return YES if found == {"a"} else NO
+        source, name, positions = key[1]
+        if source is Source.PATH:
+            found = {point.segments[at] for at in positions if at < len(point.segments)}
+            value = Example(next(iter(found), None), "", is_readable=len(found) == 1)
+        else:
+            value = Example(point.facts.get(name[0]), "")
+        known = (number, repr(value))
+        if known not in self._facts:
+            atoms._steps = MAX_STEPS
+            wanted = atoms.signature(value)
+            (self._facts[known],) = (
+                1 << at
+                for at, example in enumerate(atoms.examples)
+                if atoms.signature(example) == wanted
+            )
+        return self._facts[known]
 
 
 def _as_grpc(segments: tuple[str, ...]) -> Call | None:

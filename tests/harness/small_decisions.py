@@ -37,10 +37,10 @@ from deputize.core.request_calls import find_resource
 from deputize.core.rules import Policies, Rule
 from deputize.core.spiffe import parse_spiffe_id
 from deputize.core.verdict import Denial, Denied
-from tests.harness.small_requests import ERROR, NO, USED, YES, Point
+from tests.harness.small_requests import APPROVALS, HEADERS, Point
 from tests.harness.world import NOW, make_policies, make_request
 
-_HEADERS = {NO: "0", YES: "1", ERROR: "0,1"}
+_USED = "used"
 
 
 def in_use(policies: PolicySet, reading: Reading) -> Policies:
@@ -59,8 +59,9 @@ def is_allowed(policies: Policies, point: Point) -> bool:
         calls = _read(point, find_resource(action, policies.resources))
     except ValueError:
         return False
-    headers = {name: _HEADERS[point.states.get(name, NO)] for name in ("x-a", "x-b")}
-    headers["x-approval"] = str(point.states.get("approval", NO))
+    headers = {name: str(value) for name in HEADERS if (value := point.facts.get(name)) is not None}
+    if point.approval is not None:
+        headers["x-approval"] = str(APPROVALS.index(point.approval))
     try:
         ruling = policy.evaluate(
             make_request(headers=headers),
@@ -74,12 +75,12 @@ def is_allowed(policies: Policies, point: Point) -> bool:
         )
     except Denied:
         return False
-    if ruling.grant.use_once and point.states.get("unused", YES) == NO:
+    if ruling.grant.use_once and not point.is_unused:
         return False
     return all(
-        not owed.is_enforced or _left(point, owed) == YES
+        not owed.is_enforced or point.counts.get(str(owed.rule), 0) < owed.limit
         if isinstance(owed, Spend)
-        else not (isinstance(owed, UseOnce) and owed.key == str(USED))
+        else not (isinstance(owed, UseOnce) and owed.key == _USED)
         for owed in ruling.grant.owed
     )
 
@@ -97,18 +98,20 @@ def was_read(policies: Policies, point: Point) -> Call | None:
 def supposed_approvals() -> Iterator[None]:
     """Approvals as a header says, without a signature."""
 
-    def check(_rule: Rule, _need: ApprovalNeed, case: Case, *_rest: object) -> Approved | Denial:
-        state = case.request.headers["x-approval"]
-        if state == str(NO):
+    def check(_rule: Rule, need: ApprovalNeed, case: Case, *_rest: object) -> Approved | Denial:
+        found = APPROVALS[int(case.request.headers.get("x-approval", 0))]
+        if (
+            found is None
+            or case.action.upgrade
+            or found.service not in need.services
+            or (need.approver_not_principal and found.is_by_principal)
+        ):
             return Denial(reason=Reason.POLICY_APPROVAL_REQUIRED, detail="")
-        return Approved("https://approve.example", "carol", state, UseOnce(state, NOW))
+        use = UseOnce(_USED if found.is_used else "fresh", NOW)
+        return Approved(found.service, "carol", "id", use)
 
     with patch.object(policy_demands, "_check_approval", check):
         yield
-
-
-def _left(point: Point, spend: Spend) -> int:
-    return point.states.get(f"{spend.rule}: {spend.limit} in", YES)
 
 
 def _read(point: Point, resource: Resource | None) -> tuple[Call, ...]:
@@ -133,6 +136,8 @@ def _delegation(point: Point) -> Delegation:
     for name, value in sorted(point.claims):
         listed = claims.setdefault(name, [])
         cast("list[Json]", listed).append(value)
+    if point.facts.get("mixed") is not None:
+        claims["mixed"] = point.facts["mixed"]
     if point.acr:
         claims["acr"] = point.acr
     if point.login_age is not None:

@@ -5,7 +5,7 @@ A world varies some dimensions widely and leaves the others nearly alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import NamedTuple, TypeVar
@@ -14,7 +14,7 @@ from deputize.analysis.policy_set import PolicySet
 from deputize.core.approval import ApprovalNeed
 from deputize.core.call_patterns import CallPattern
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import Compares, Condition, Operator
+from deputize.core.conditions import Compares, Condition, Exists, Operator, Scalar
 from deputize.core.limits import AgentCeiling, Limits, PrincipalScopes
 from deputize.core.matching import (
     PathPattern,
@@ -23,13 +23,19 @@ from deputize.core.matching import (
     parse_agent_pattern,
     parse_path_pattern,
 )
-from deputize.core.model import Binding, Protocol, Resource, Scope, StepUp
+from deputize.core.model import Binding, Protocol, Resource, RuleRef, Scope, StepUp
 from deputize.core.rules import Budget, Rule
-from tests.harness.small_requests import ISSUERS, Point, budget_names, every_request
+from tests.harness.small_requests import (
+    ISSUERS,
+    SERVICES,
+    TWICE,
+    Point,
+    budget_names,
+    every_request,
+)
 from tests.harness.world import make_principal, make_rule
 
 ValueT = TypeVar("ValueT")
-APPROVALS = ApprovalNeed(frozenset({"https://approve.example"}), approver_not_principal=False)
 AGENTS = ("td/x", "td/y", "td/*", "td/**", "td/x/*", "td/x/**", "td2/**")
 PATHS = (
     "/a",
@@ -68,9 +74,28 @@ WORLDS = (
     ("scopes", "depths", "logins"),
     ("calls", "methods", "paths"),
     ("claims", "x-a", "x-b", "agents"),
-    ("x-a", "approval", "budgets", "unused"),
+    ("x-a", "budgets", "unused"),
     ("paths", "path condition", "x-a"),
+    ("approval", "budgets", "x-b", "upgrades"),
+    ("mixed", "x-a", "claims"),
 )
+_TEXTS: Sequence[tuple[Scalar, ...]] = (("EU",), ("US",), ("EU", "US"), ("EUR", "X"))
+_NUMBERS: Sequence[tuple[Scalar, ...]] = ((1,), (2,), (1, 2), (3, 1.5))
+_HEADER_TEXTS: Sequence[tuple[Scalar, ...]] = (("1",), ("0", "1"), ("10",), (TWICE,))
+_VALUES: Mapping[Operator, Sequence[tuple[Scalar, ...]]] = {
+    Operator.EQUALS: (("EU",), (1,), (True,)),
+    Operator.ONE_OF: (*_TEXTS, *_NUMBERS),
+    Operator.NONE_OF: (*_TEXTS, *_NUMBERS, (False,)),
+    Operator.STARTS_WITH: (("E",), ("EU", "US"), ("a/",), ("X",)),
+    Operator.ENDS_WITH: (("U",), ("S", "R"), ("b",)),
+    Operator.AT_LEAST: ((1,), (2,), (1.5,)),
+    Operator.AT_MOST: ((1,), (2,), (1.5,)),
+    Operator.HAS_ANY: (*_TEXTS, *_NUMBERS),
+    Operator.HAS_ONLY: (*_TEXTS, *_NUMBERS),
+}
+_OF_HEADERS = (
+    Operator.EQUALS, Operator.ONE_OF, Operator.NONE_OF, Operator.STARTS_WITH, Operator.HAS_ANY,
+)  # fmt: skip
 
 
 class Route(NamedTuple):
@@ -102,6 +127,7 @@ class World:
         """The same with some rules taken, added or changed."""
         rules = [rule for rule in policies.rules if self._is_drawn(3 / 4)]
         rules += [self._rule(number + 10) for number in range(self._random.randint(0, 2))]
+        rules = [self._with_other_numbers(rule) for rule in rules]
         if self._is_drawn(1 / 4) and rules:
             rules[0] = replace(rules[0], is_observed=not rules[0].is_observed)
         return PolicySet(
@@ -141,24 +167,55 @@ class World:
             max_depth=self._pick(None, 1, 2, 3) if "depths" in self.wide else None,
             upgrades=frozenset(self._some("upgrades", ("websocket", "other"), "other")),
             step_up=StepUp(contexts, age) if self._has("logins", 1 / 2) else None,
-            approval=APPROVALS if self._has("approval", 1 / 3) else None,
+            approval=self._approval() if self._has("approval", 1 / 2) else None,
             budget=Budget(1 + number % 2, 60, frozenset()) if self._has("budgets", 1 / 2) else None,
             use_once=self._has("unused", 1 / 4),
         )
 
     def _conditions(self, paths: Sequence[str]) -> list[Condition]:
         found: list[Condition] = [
-            Compares(Fact(Source.HEADER, (name,)), Operator.EQUALS, ("1",))
-            for name in ("x-a", "x-b")
-            if self._has(name, 1 / 2)
+            self._header_condition(name) for name in ("x-a", "x-b") if self._has(name, 1 / 2)
         ]
+        if "mixed" in self.wide:
+            found += (self._mixed_condition() for _ in range(self._random.randint(0, 2)))
         if self._has("path condition", 2 / 3):
             patterns = [parse_path_pattern(path) for path in paths]
             positions = [(path, find_parameter(path, "id") or 0) for path in patterns]
             fact = Fact(Source.PATH, ("id",), tuple(positions))
-            found.append(Compares(fact, Operator.EQUALS, ("a",)))
+            operator = self._pick(Operator.EQUALS, Operator.NONE_OF)
+            found.append(Compares(fact, operator, ("a",)))
         self._random.shuffle(found)
         return found
+
+    def _header_condition(self, name: str) -> Condition:
+        fact = Fact(Source.HEADER, (name,))
+        if self._is_drawn(1 / 6):
+            return Exists(fact, self._is_drawn(1 / 2))
+        return Compares(fact, self._pick(*_OF_HEADERS), self._pick(*_HEADER_TEXTS))
+
+    def _mixed_condition(self) -> Condition:
+        fact = Fact(Source.CLAIM, ("mixed",))
+        if self._is_drawn(1 / 10):
+            return Exists(fact, self._is_drawn(1 / 2))
+        operator = self._pick(*_VALUES)
+        return Compares(fact, operator, self._pick(*_VALUES[operator]))
+
+    def _approval(self) -> ApprovalNeed:
+        services = self._random.sample(SERVICES, self._random.randint(1, 2))
+        return ApprovalNeed(frozenset(services), approver_not_principal=self._is_drawn(1 / 3))
+
+    def _with_other_numbers(self, rule: Rule) -> Rule:
+        """The same rule with another budget, approval or condition, sometimes."""
+        if rule.budget is not None and self._is_drawn(1 / 2):
+            budget = replace(rule.budget, limit=self._pick(1, 2))
+            rule = replace(
+                rule, budget=budget, ref=self._pick(rule.ref, RuleRef("q", rule.ref.rule))
+            )
+        if rule.approval is not None and self._is_drawn(1 / 2):
+            rule = replace(rule, approval=self._approval())
+        if rule.conditions and "mixed" in self.wide and self._is_drawn(1 / 2):
+            rule = replace(rule, conditions=(*rule.conditions[1:], self._mixed_condition()))
+        return rule
 
     def _principal(self) -> PrincipalPattern:
         issuer = self._pick(*ISSUERS) if "people" in self.wide else ISSUERS[0]

@@ -45,7 +45,7 @@ def _check(world: World, old: PolicySet, new: PolicySet, difference: Difference)
             if not _is_about_paths(difference, row):
                 expected = (False, True) if row in widened else (True, False)
                 assert (is_allowed(before, point), is_allowed(after, point)) == expected
-            assert locator.has(row.box, point) or _is_about_paths(difference, row)
+            assert locator.any_has([row], point) or _is_about_paths(difference, row)
 
 
 def _has_observed(*sets: PolicySet) -> bool:
@@ -56,6 +56,7 @@ def _is_about_paths(difference: Difference, row: Row) -> bool:
     """Whether it hangs on a path parameter: that the example has it is not said."""
     listed = difference.space.variables.listed
     return any(
-        listed[number].kind is Kind.CONDITION and listed[number].text.startswith("path ")
-        for number in row.box.sparse
+        listed[number].kind is Kind.FACT and listed[number].text.startswith("path ")
+        for box in row.boxes
+        for number in box.sparse
     )

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from deputize.analysis.boxes import Box, Mask, intersect_all, subtract_all
 from deputize.analysis.policy_set import PolicySet
-from deputize.analysis.rule_boxes import RuleBoxes, approval_variable
+from deputize.analysis.rule_boxes import RuleBoxes
 from deputize.analysis.space import Space
-from deputize.analysis.variables import GIVEN_ONCE, YES
+from deputize.analysis.variables import YES
 from deputize.core.rules import Rule, RuleEffect
 
 
@@ -91,14 +91,15 @@ def _owed(space: Space, rule: Rule, *, is_now: bool) -> dict[int, Mask]:
     """What must not be used up, by variable."""
     owed: dict[int, Mask] = {}
     budget = rule.budget
+    variables = space.variables
     if budget is not None and not (is_now and rule.is_observed):
-        per = ", ".join(sorted(budget.per)) or "all together"
-        text = f"the budget of {rule.ref}: {budget.limit} in {budget.window} seconds, per {per}"
-        owed[space.variables.budget((rule.ref, budget), text)] = YES
+        count = variables.counts.find(rule.ref, budget)
+        owed[variables.budget(count)] = count.below(budget.limit)
     if rule.approval is not None:
-        owed[approval_variable(space, rule.approval)] = GIVEN_ONCE
+        approved = variables.counts.approved(rule.approval, may_be_used=False)
+        owed[variables.approval()] = approved
     if rule.use_once:
-        owed[space.variables.unused()] = YES
+        owed[variables.unused()] = YES
     return owed
 
 

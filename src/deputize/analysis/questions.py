@@ -7,11 +7,14 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from deputize.analysis.allowed import Allowed, Reading, find_allowed, is_observed
+from deputize.analysis.alternatives import join
 from deputize.analysis.boxes import Box, Mask, intersect_all, merge, subtract_all
+from deputize.analysis.fact_atoms import FactAtoms
+from deputize.analysis.facts import TIED_CLAIMS
 from deputize.analysis.policy_set import Asked, PolicySet
 from deputize.analysis.routes import ReadRoutes, impossible
 from deputize.analysis.rule_boxes import principal_boxes
@@ -19,6 +22,7 @@ from deputize.analysis.space import AGENT, HOST, METHOD, PATH, Space
 from deputize.analysis.telling import Description, describe
 from deputize.analysis.variables import NO, YES, Kind
 from deputize.analysis.witness import Witness, pick
+from deputize.core.case import Fact, Source
 from deputize.core.rules import Rule
 
 Claims = tuple[tuple[str, str], ...]
@@ -28,12 +32,12 @@ class Row(NamedTuple):
     """Some requests that are all allowed, or all of whose answers changed in the same way.
 
     `rule` is the one that grants them, in the policies that do. `reading` says what of policies
-    that are only observed.
+    that are only observed. `boxes` differ in nothing but which of several values a claim has.
     """
 
     rule: Rule
     reading: Reading
-    box: Box
+    boxes: tuple[Box, ...]
     description: Description
     witness: Witness
     is_certain: bool
@@ -122,17 +126,31 @@ def _rows(
 ) -> list[Row]:
     """The boxes as rows, but for those that only have what no request can be."""
     rows: list[Row] = []
-    for box in merge(boxes, space.variables.full, space.work):
-        possible = _without(space, [box], never)
-        if possible:
-            is_certain = not space.variables.are_opaque(box.sparse)
-            witness = pick(space, possible[0])
-            rows.append(Row(rule, reading, box, describe(space, box), witness, is_certain))
+    possible: dict[object, Box] = {}
+    merged = merge(boxes, space.variables.full, space.work)
+    for box in merged:
+        left = _without(space, [box], never)
+        if left:
+            possible[box.key] = left[0]
+    found = [box for box in merged if box.key in possible]
+    for group in join(space.variables, found):
+        first = group.boxes[0]
+        is_certain = not any(space.variables.are_opaque(box.sparse) for box in group.boxes)
+        told = describe(space, group.rest, group.alternatives)
+        rows.append(
+            Row(rule, reading, group.boxes, told, pick(space, possible[first.key]), is_certain)
+        )
     return rows
 
 
 def _without(space: Space, boxes: list[Box], others: list[Box]) -> list[Box]:
     return subtract_all(boxes, others, space.variables.full, space.work)
+
+
+def _is_given(fact: Fact, known: Collection[str]) -> bool:
+    """Whether it is no claim, or one of those known, or one that says again who it is."""
+    name = fact.name[0]
+    return fact.source is not Source.CLAIM or name in known or name in TIED_CLAIMS
 
 
 def _boxes(parts: Iterable[tuple[Rule, list[Box]]]) -> list[Box]:
@@ -156,6 +174,10 @@ def _query(space: Space, policies: PolicySet, asked: Asked, claims: Claims | Non
             for number, variable in enumerate(space.variables.listed)
             if variable.kind is Kind.CLAIM
         }
+        known = {name for name, _ in claims}
+        for number, variable in enumerate(space.variables.listed):
+            if isinstance(variable.of, FactAtoms) and not _is_given(variable.of.fact, known):
+                given[number] = variable.of.absent()
     query = [space.box(masks, given)]
     if asked.calls:
         routes = ReadRoutes(space, policies.routes)

@@ -24,8 +24,7 @@ from deputize.analysis.space import (
     UPGRADE,
     Space,
 )
-from deputize.analysis.variables import ERROR, GIVEN_AGAIN, GIVEN_ONCE, YES
-from deputize.core.approval import ApprovalNeed
+from deputize.analysis.variables import YES
 from deputize.core.conditions import Condition
 from deputize.core.matching import PrincipalPattern
 from deputize.core.model import Scope, StepUp
@@ -55,14 +54,15 @@ class RuleBoxes:
         if rule.step_up is not None:
             demands |= self._login(rule.step_up)
         if rule.approval is not None:
-            demands[approval_variable(space, rule.approval)] = GIVEN_ONCE | GIVEN_AGAIN
+            approved = variables.counts.approved(rule.approval, may_be_used=True)
+            demands[variables.approval()] = approved
         masks = {DEPTH: space.depths.mask([rule.max_depth]), AGENT: self._within_ceilings(rule)}
+        if rule.approval is not None:
+            # What follows a change of protocol cannot be approved.
+            masks[UPGRADE] = space.upgrades.mask([""])
         boxes = self._narrow(boxes, [space.box(masks, demands)])
         for condition in rule.conditions:
-            places = find_places(space, condition, space.path_mask(rule.paths))
-            boxes = self._narrow(
-                boxes, [space.box({PATH: each.paths}, {each.variable: YES}) for each in places]
-            )
+            boxes = self._narrow(boxes, self._where(rule, condition, may_be_unclear=False))
         for scope in sorted(rule.scopes):
             boxes = self._narrow(boxes, self._may_delegate(scope))
         return boxes
@@ -71,17 +71,19 @@ class RuleBoxes:
         """Where a forbid fires."""
         boxes = self._matched(rule)
         for condition in rule.conditions:
-            boxes = self._narrow(boxes, self._where(rule, condition, YES | ERROR))
+            boxes = self._narrow(boxes, self._where(rule, condition, may_be_unclear=True))
         return boxes
 
-    def _where(self, rule: Rule, condition: Condition, value: Mask) -> list[Box]:
+    def _where(self, rule: Rule, condition: Condition, *, may_be_unclear: bool) -> list[Box]:
         space = self._space
-        places = find_places(space, condition, space.path_mask(rule.paths))
-        return [
-            space.box({PATH: each.paths}, {each.variable: value})
-            for each in places
-            if value & space.variables.full[each.variable]
-        ]
+        boxes: list[Box] = []
+        for paths, variable, answers in find_places(space, condition, space.path_mask(rule.paths)):
+            full = space.variables.full[variable]
+            mask = (answers.holds | (answers.unclear if may_be_unclear else 0)) & full
+            if mask:
+                # What all values have is not asked for.
+                boxes.append(space.box({PATH: paths}, {variable: mask} if mask != full else {}))
+        return boxes
 
     def _matched(self, rule: Rule) -> list[Box]:
         space = self._space
@@ -154,11 +156,3 @@ def principal_boxes(space: Space, patterns: tuple[PrincipalPattern, ...]) -> lis
             space.work.spend(1)
             boxes.append(space.box({PRINCIPAL: mask}, dict.fromkeys(chosen, YES)))
     return [space.box({PRINCIPAL: plain}), *boxes] if plain else boxes
-
-
-def approval_variable(space: Space, need: ApprovalNeed) -> int:
-    """The variable of an approval: by these services, and by whom not."""
-    text = f"an approval of {' or '.join(sorted(need.services))}"
-    if need.approver_not_principal:
-        text += ", not by the principal"
-    return space.variables.approval(need, text)

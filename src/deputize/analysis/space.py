@@ -13,7 +13,9 @@ from typing import Final
 
 from deputize.analysis.boxes import Box, Mask, Work
 from deputize.analysis.call_atoms import CallAtom, CallAtoms, further_paths, path_sort
+from deputize.analysis.counts import Counts
 from deputize.analysis.dimension import Dimension, Named
+from deputize.analysis.facts import Facts
 from deputize.analysis.policy_set import NOTHING, Asked, PolicySet, call_patterns
 from deputize.analysis.segment_atoms import (
     AGENTS,
@@ -50,7 +52,8 @@ class Space:
         if any(each.resource.binding is Binding.GRPC for each in routes):
             protocols.add(Protocol.GRPC)
         self.work: Final = Work(MAX_WORK)
-        self.variables: Final = _variables(sets)
+        self.facts: Final = Facts(sets)
+        self.variables: Final = _variables(sets, self.facts)
         self.agents: Final = _agents(sets, asked)
         self.principals: Final = _principals(sets, asked)
         hosts = (*concat.from_iterable(rule.hosts for rule in rules), *asked.hosts)
@@ -113,11 +116,11 @@ def call_text(atom: CallAtom) -> str:
     return f"{atom.protocol.value} {atom.method} {atom.name}".rstrip()
 
 
-def _variables(sets: Sequence[PolicySet]) -> Variables:
+def _variables(sets: Sequence[PolicySet], facts: Facts) -> Variables:
     asked = [rule.step_up for each in sets for rule in each.rules if rule.step_up is not None]
     contexts = sorted({value for need in asked for value in need.acr_values})
     ages = sorted({need.max_age for need in asked if need.max_age is not None})
-    return Variables(tuple(contexts), tuple(ages))
+    return Variables(tuple(contexts), tuple(ages), Counts(sets), facts)
 
 
 def _segments(

@@ -2,9 +2,11 @@
 
 Rules of this file:
 - A claim value and a scope are there or not, each for itself.
-- A condition is opaque: it holds, does not hold, or cannot be evaluated. Two conditions are the
-  same only if they say the same of the same fact; others have nothing to do with each other.
-- So whatever hangs on an opaque variable is possible, not certain.
+- A fact has one of its atoms (`fact_atoms.py`), a budget a count, a call one approval or none.
+- Any other condition is opaque: it holds, does not hold, or cannot be evaluated. Two of those are
+  the same only if they say the same; others have nothing to do with each other.
+- Whatever hangs on an opaque variable, or on one that is tied to what else there is, is possible,
+  not certain.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from deputize.analysis.boxes import Mask
+from deputize.analysis.counts import Count, Counts
+from deputize.analysis.fact_atoms import FactAtoms
+from deputize.analysis.facts import TIED_CLAIMS, Facts
 
 NO, YES, ERROR = 1, 2, 4
-"""Values of most variables; only a condition has the last."""
-GIVEN_ONCE, GIVEN_AGAIN = 2, 4
-"""Further values of an approval: it is good, but may have been used before."""
+"""Values of claims, scopes and conditions; only a condition has the last."""
 
 
 class Kind(StrEnum):
@@ -29,35 +32,36 @@ class Kind(StrEnum):
     CONTEXT = "acr"
     LOGIN_AGE = "login age"
     CONDITION = "condition"
+    FACT = "fact"
     APPROVAL = "approval"
     BUDGET = "budget"
     UNUSED = "token unused"
 
 
-OPAQUE = frozenset({Kind.CONDITION, Kind.APPROVAL, Kind.BUDGET, Kind.UNUSED})
-TIED_CLAIMS = frozenset(
-    {"acr", "act", "aud", "auth_time", "azp", "client_id", "cnf", "exp", "iat", "iss", "jti", "nbf",
-     "scope", "scp", "status", "sub"}
-)  # fmt: skip
-"""Claims that say again what a dimension or a variable says: not every mixture of them exists."""
-
-
 class Variable(NamedTuple):
-    """One variable. `name` is that of a claim, `text` its value or what is told to people."""
+    """One variable. `name` is that of a claim, `text` its value or what is told to people.
+
+    `of` is what is known of a fact or a budget.
+    """
 
     kind: Kind
     text: str
     name: str
     values: int
+    of: FactAtoms | Count | None = None
 
 
 class Variables:
     """All variables, by number."""
 
-    def __init__(self, contexts: tuple[str, ...], login_ages: tuple[int, ...]) -> None:
+    def __init__(
+        self, contexts: tuple[str, ...], login_ages: tuple[int, ...], counts: Counts, facts: Facts
+    ) -> None:
         """`contexts` are all `acr` values asked for, `login_ages` all ages in seconds."""
         self.contexts = contexts
         self.login_ages = login_ages
+        self.counts = counts
+        self._facts = facts
         self.listed: list[Variable] = []
         self.full: list[Mask] = []
         self._ids: dict[Hashable, int] = {}
@@ -85,13 +89,21 @@ class Variables:
         values = 3 if may_fail else 2
         return self._find((Kind.CONDITION, key), Variable(Kind.CONDITION, text, "", values))
 
-    def approval(self, key: Hashable, text: str) -> int:
-        """Whether the call carries an approval, and that was used before."""
-        return self._find((Kind.APPROVAL, key), Variable(Kind.APPROVAL, text, "", 3))
+    def fact(self, key: Hashable, atoms: FactAtoms) -> int:
+        """Which of its atoms a fact is."""
+        text, values = str(atoms.fact), len(atoms.examples)
+        return self._find((Kind.FACT, key), Variable(Kind.FACT, text, "", values, atoms))
 
-    def budget(self, key: Hashable, text: str) -> int:
-        """Whether the budget has something left."""
-        return self._find((Kind.BUDGET, key), Variable(Kind.BUDGET, text, "", 2))
+    def approval(self) -> int:
+        """Which approval the call carries, if any: one of `counts.approvals`."""
+        values = len(self.counts.approvals)
+        return self._find(Kind.APPROVAL, Variable(Kind.APPROVAL, "approval", "", values))
+
+    def budget(self, count: Count) -> int:
+        """How often the budget was used."""
+        text, values = f"the budget of {count.ref}", len(count.limits) + 1
+        variable = Variable(Kind.BUDGET, text, "", values, count)
+        return self._find((Kind.BUDGET, count), variable)
 
     def unused(self) -> int:
         """Whether the token was never used before."""
@@ -105,7 +117,21 @@ class Variables:
     def is_opaque(self, number: int) -> bool:
         """Whether the variable is not looked into, or tied to what else is there."""
         variable = self.listed[number]
-        return variable.kind in OPAQUE or variable.name in TIED_CLAIMS
+        match variable.kind:
+            case Kind.CONDITION:
+                return True
+            case Kind.FACT | Kind.BUDGET:
+                return variable.of is None or variable.of.is_tied
+            case Kind.APPROVAL:
+                return not self._facts.is_argument_known
+            case Kind.CLAIM:
+                return self.is_claim_opaque(variable.name)
+            case _:
+                return False
+
+    def is_claim_opaque(self, name: str) -> bool:
+        """Whether the claim says what is told in another way too."""
+        return name in TIED_CLAIMS or name in self._facts.claims
 
     def _find(self, key: Hashable, variable: Variable) -> int:
         number = self._ids.setdefault(key, len(self.listed))

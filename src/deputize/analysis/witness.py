@@ -12,12 +12,14 @@ from urllib.parse import quote
 from deputize.analysis.boxes import Box, Mask
 from deputize.analysis.call_atoms import OTHER_BODY
 from deputize.analysis.dimension import first_bit
+from deputize.analysis.fact_atoms import FactAtoms
 from deputize.analysis.space import Space
 from deputize.analysis.telling import state_text
 from deputize.analysis.variables import YES, Kind
 from deputize.core.a2a import GRPC_SERVICE
 from deputize.core.call_patterns import text_matches
-from deputize.core.model import Call, Protocol
+from deputize.core.case import Source
+from deputize.core.model import Call, Json, Protocol
 
 _PLAIN = "~!$&'()*+,=:@"
 _TASK = "task"
@@ -41,7 +43,8 @@ class Witness(NamedTuple):
     agent: str
     issuer: str
     subject: str
-    claims: dict[str, list[str]]
+    claims: dict[str, Json]
+    headers: dict[str, Json]
     scopes: list[str]
     acr: str
     login_age: int | None
@@ -67,6 +70,7 @@ class Witness(NamedTuple):
             "issuer": self.issuer,
             "subject": self.subject,
             "claims": self.claims,
+            "headers": self.headers,
             "scopes": self.scopes,
             "acr": self.acr or None,
             "loginAgeSeconds": self.login_age,
@@ -77,7 +81,12 @@ class Witness(NamedTuple):
             "upgrade": self.upgrade or None,
             "call": None
             if call is None
-            else {"protocol": call.protocol.value, "method": call.method, "name": call.name},
+            else {
+                "protocol": call.protocol.value,
+                "method": call.method,
+                "name": call.name,
+                "arguments": dict(call.arguments or {}),
+            },
             "otherBody": self.has_other_body,
             "provided": [hinge.text for hinge in self.hinges],
         }
@@ -87,16 +96,20 @@ def pick(space: Space, box: Box) -> Witness:
     """A request that lies in the box, which is not empty."""
     agent, principal, host, method, path, call, upgrade, depth = box.dense
     issuer, subject = space.principals.example(principal)
-    claims: dict[str, list[str]] = {}
+    values: dict[str, list[Json]] = {}
+    facts = _Facts({}, {}, {})
     scopes: list[str] = []
     acr, login_age = "", None
     hinges: list[Hinge] = []
     variables = space.variables
-    for number, mask in sorted(box.sparse.items()):
+    # Facts last: what is a claim of the principal already is not put there again.
+    for number, mask in sorted(
+        box.sparse.items(), key=lambda item: (variables.listed[item[0]].kind is Kind.FACT, item)
+    ):
         variable, value = variables.listed[number], mask & -mask
         if variable.kind is Kind.CLAIM:
             if value == YES:
-                claims.setdefault(variable.name, []).append(variable.text)
+                values.setdefault(variable.name, []).append(variable.text)
         elif variable.kind is Kind.SCOPE:
             if value == YES:
                 scopes.append(variable.text)
@@ -104,14 +117,20 @@ def pick(space: Space, box: Box) -> Witness:
             acr = ("", *variables.contexts)[first_bit(mask)]
         elif variable.kind is Kind.LOGIN_AGE:
             login_age = (None, *variables.login_ages)[first_bit(mask)]
-        else:
+        elif not (
+            isinstance(variable.of, FactAtoms)
+            and variable.of.fact.name[0] not in values
+            and facts.put(variable.of, first_bit(mask))
+        ):
             hinges.append(Hinge(number, state_text(variables, number, value), value))
+    claims: dict[str, Json] = {**facts.claims, **values}
     segments = space.paths.example(path)
     return Witness(
         agent="spiffe://" + "/".join(space.agents.example(agent)),
         issuer=issuer,
         subject=subject,
         claims=claims,
+        headers=facts.headers,
         scopes=sorted(scopes),
         acr=acr,
         login_age=login_age,
@@ -120,13 +139,46 @@ def pick(space: Space, box: Box) -> Witness:
         host=space.hosts.example(host),
         segments=segments,
         upgrade=space.upgrades.example(upgrade),
-        call=_call(space, call, segments),
+        call=_call(space, call, segments, facts.arguments),
         has_other_body=space.calls.example(call) == OTHER_BODY,
         hinges=hinges,
     )
 
 
-def _call(space: Space, mask: Mask, segments: tuple[str, ...]) -> Call | None:
+class _Facts(NamedTuple):
+    """Where values of facts are put."""
+
+    claims: dict[str, Json]
+    headers: dict[str, Json]
+    arguments: dict[str, Json]
+
+    def put(self, atoms: FactAtoms, number: int) -> bool:
+        """Puts the value of this atom in its place; False where it has none."""
+        example, fact = atoms.examples[number], atoms.fact
+        trees = {
+            Source.CLAIM: self.claims,
+            Source.HEADER: self.headers,
+            Source.ARGUMENT: self.arguments,
+        }
+        tree = trees.get(fact.source)
+        if tree is None or not example.is_readable:
+            return False
+        if example.value is None:
+            return True
+        for name in fact.name[:-1]:
+            inner = tree.setdefault(name, {})
+            if not isinstance(inner, dict):
+                return False
+            tree = inner
+        if fact.name[-1] in tree:
+            return False
+        tree[fact.name[-1]] = example.value
+        return True
+
+
+def _call(
+    space: Space, mask: Mask, segments: tuple[str, ...], arguments: dict[str, Json]
+) -> Call | None:
     atom = space.calls.example(mask)
     if atom.protocol is None:
         return None
@@ -135,4 +187,4 @@ def _call(space: Space, mask: Mask, segments: tuple[str, ...]) -> Call | None:
         method = "/".join(segments)
     if atom.protocol is Protocol.A2A and any(text_matches(each, method) for each in _WITH_TASK):
         name = "" if segments[0] == GRPC_SERVICE else _TASK
-    return Call(atom.protocol, method, name, {}, 1)
+    return Call(atom.protocol, method, name, arguments, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import orjson
 from rich.console import Console
 from rich.text import Text
 
@@ -14,6 +15,7 @@ from deputize.analysis.questions import Row
 from deputize.analysis.telling import Description
 from deputize.analysis.witness import Witness
 from deputize.cli.observe_report import visible, visible_text
+from deputize.core.model import Json
 
 _LABEL_WIDTH = 13
 _READINGS = {
@@ -45,7 +47,7 @@ def gather(rows: Iterable[Row]) -> list[Entry]:
     """The rows, each once: what stands in several readings is told together."""
     entries: dict[tuple[object, ...], Entry] = {}
     for row in rows:
-        key = (row.rule.ref, row.box.key)
+        key = (row.rule.ref, tuple(box.key for box in row.boxes))
         known = entries.get(key, Entry(row, frozenset()))
         entries[key] = Entry(known.row, known.readings | {row.reading})
     return list(entries.values())
@@ -91,7 +93,11 @@ def example_text(witness: Witness) -> str:
     if witness.upgrade:
         parts.append(f"upgrade to {witness.upgrade}")
     parts += [f"by {witness.agent}", f"for {witness.subject} of {witness.issuer}"]
-    parts += [f"{name} {', '.join(values)}" for name, values in witness.claims.items()]
+    parts += [f"claim {name} {_value_text(value)}" for name, value in witness.claims.items()]
+    parts += [f"header {name} {_value_text(value)}" for name, value in witness.headers.items()]
+    if witness.call is not None and witness.call.arguments:
+        given = witness.call.arguments.items()
+        parts += [f"argument {name} {_value_text(value)}" for name, value in given]
     if witness.acr:
         parts.append(f"acr {witness.acr}")
     if witness.login_age is not None:
@@ -100,6 +106,18 @@ def example_text(witness: Witness) -> str:
     if witness.depth > 1:
         parts.append(f"{witness.depth} hops")
     return ", ".join(parts + [f"provided: {hinge.text}" for hinge in witness.hinges])
+
+
+def count_text(count: int) -> str:
+    """How many answers there are."""
+    return f"{count} answer{'' if count == 1 else 's'}" if count else "nobody can be allowed this"
+
+
+def _value_text(value: Json) -> str:
+    """A text as it is; of a list its elements, where that is plain; all else as JSON."""
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) and value else orjson.dumps(value).decode()
 
 
 def _parts(told: Description) -> tuple[tuple[str, list[str]], ...]:
@@ -114,5 +132,6 @@ def _parts(told: Description) -> tuple[tuple[str, list[str]], ...]:
         ("calls", list(told.calls)),
         ("upgrade to", list(told.upgrades)),
         ("needs", needs),
+        ("unless", list(told.unless)),
         ("depends on", list(told.depends_on)),
     )

@@ -17,28 +17,27 @@ import typer
 from deputize.analysis.boxes import UndecidedError
 from deputize.analysis.policy_set import Asked, PolicySet
 from deputize.analysis.questions import Answer, Claims, ask, compare
+from deputize.analysis.unnamed import find_unnamed
 from deputize.cli.inputs import refuse_input
+from deputize.cli.observe_report import visible, visible_text
 from deputize.cli.policy_answers import (
     Entry,
+    count_text,
     gather,
     make_console,
     observed_policies,
     print_entries,
 )
+from deputize.cli.policy_asked import (
+    read_agents,
+    read_call,
+    read_claims,
+    read_principal,
+    read_route,
+)
 from deputize.config.loader import load
 from deputize.config.policy_loader import is_service, load_policies
 from deputize.config.problems import ConfigError
-from deputize.core.call_patterns import CallPattern, parse_call_text
-from deputize.core.matching import (
-    AgentPattern,
-    PatternError,
-    PrincipalPattern,
-    parse_agent_pattern,
-    parse_host_pattern,
-    parse_method,
-    parse_path_pattern,
-)
-from deputize.core.model import Protocol
 
 UNDECIDED = 3
 AnswerT = TypeVar("AnswerT")
@@ -72,16 +71,16 @@ def who_can(
 ) -> None:
     """Say which agents can be allowed to do something, for whom, and what it takes.
 
-    The answer is complete: who is not in it is refused. What cannot be looked into, such as a
-    condition on an argument, is told as `depends on`. Policies that are only observed are taken
-    as enforced.
+    The answer is complete: who is not in it is refused. What cannot be looked into, such as an
+    expression, is told as `depends on`. Policies that are only observed are taken as enforced.
+    Where no rule names a part of the question, such as its host, that is said too.
 
     Example: `deputize policy who-can policies/ --route 'GET orders.example/v1/orders/7'`
     """
     if tool and call:
         refuse_input("give `--tool` or `--call`")
-    asked = _read_route(route)._replace(
-        calls=_read_call(f"tools/call {tool}" if tool else call), agents=_read_agents(agent)
+    asked = read_route(route)._replace(
+        calls=read_call(f"tools/call {tool}" if tool else call), agents=read_agents(agent)
     )
     _answer(_load(policies), asked, None, as_json=as_json)
 
@@ -100,8 +99,10 @@ def what_can(
 
     Example: `deputize policy what-can policies/ --agent spiffe://prod.example.org/ns/a/sa/b`
     """
-    asked = Asked(agents=_read_agents(agent), principals=_read_principal(on_behalf_of))
-    _answer(_load(policies), asked, _read_claims(claim), as_json=as_json)
+    given = _load(policies)
+    principals = read_principal(on_behalf_of, given.policies)
+    asked = Asked(agents=read_agents(agent), principals=principals)
+    _answer(given, asked, read_claims(claim), as_json=as_json)
 
 
 def policy_diff(
@@ -110,20 +111,26 @@ def policy_diff(
     fail_on_widening: Annotated[
         bool, typer.Option(help="Exit with 1 if anything is allowed that was refused.")
     ] = False,
+    ignore_possible: Annotated[
+        bool,
+        typer.Option(help="With `--fail-on-widening`: not for what is only marked as possible."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a change of policies newly allows and newly refuses, with an example of each.
 
-    A condition whose text changed is taken as another one that has nothing to do with the first:
-    such a row is marked as possible. Only policies are compared, not the rest of a service
-    configuration.
+    Conditions that compare a fact with fixed values, budgets and approvals are compared exactly.
+    An expression, a time or `equalsClaim` that changed is taken as another one that has nothing
+    to do with the first: a row that hangs on it is marked as possible, for there may be no such
+    request. So is one that hangs on two things that are not independent, as a claim by which
+    principals are named. Only policies are compared, not the rest of a service configuration.
 
     Example: `deputize policy diff main/policies policies --fail-on-widening`
     """
     before, after = _load(old), _load(new)
     found = _decide(lambda: compare(before.policies, after.policies))
     widened, narrowed = gather(found.widened), gather(found.narrowed)
-    widens_mode = before.mode == "enforce" and after.mode == "observe"
+    renamed = found.space.variables.counts.renamed
     if as_json:
         _print_json(
             {
@@ -131,6 +138,7 @@ def policy_diff(
                 "narrowed": [entry.to_json() for entry in narrowed],
                 "policyMode": {"old": before.mode, "new": after.mode},
                 "observedPolicies": observed_policies(before.policies, after.policies),
+                "renamedBudgets": [{"old": str(old), "new": str(new)} for old, new in renamed],
             }
         )
     else:
@@ -139,17 +147,29 @@ def policy_diff(
             console.print(f"policyMode was {before.mode} and is {after.mode}")
         print_entries(console, "newly allowed", "bold red", widened)
         print_entries(console, "newly refused", "bold green", narrowed)
+        for old_name, new_name in renamed:
+            text = f"the budget of {old_name} is taken for that of {new_name}: it is counted anew"
+            console.print(visible(text))
         console.print(f"{len(widened)} newly allowed, {len(narrowed)} newly refused")
-    raise typer.Exit(1 if fail_on_widening and (widened or widens_mode) else 0)
+    widens_mode = before.mode == "enforce" and after.mode == "observe"
+    counted = [entry for entry in widened if entry.row.is_certain or not ignore_possible]
+    raise typer.Exit(1 if fail_on_widening and (counted or widens_mode) else 0)
 
 
 def _answer(given: Given, asked: Asked, claims: Claims | None, *, as_json: bool) -> None:
     answer: Answer = _decide(lambda: ask(given.policies, asked, claims))
     entries: list[Entry] = gather(answer.rows)
     observed = observed_policies(given.policies)
+    unknown = [] if entries else find_unnamed(answer.space, given.policies, asked)
     if as_json:
-        rows = [entry.to_json() for entry in entries]
-        _print_json({"rows": rows, "policyMode": given.mode, "observedPolicies": observed})
+        _print_json(
+            {
+                "rows": [entry.to_json() for entry in entries],
+                "policyMode": given.mode,
+                "observedPolicies": observed,
+                "unknown": [each.to_json() for each in unknown],
+            }
+        )
         return
     console = make_console()
     if given.mode == "observe":
@@ -157,7 +177,9 @@ def _answer(given: Given, asked: Asked, claims: Claims | None, *, as_json: bool)
     if observed:
         console.print(f"only observed, but taken as enforced here: {', '.join(observed)}")
     print_entries(console, "can be allowed", "bold green", entries)
-    console.print(f"{len(entries)} answers" if entries else "nobody can be allowed this")
+    console.print(count_text(len(entries)))
+    for each in unknown:
+        typer.echo(visible_text(each.text), err=True)
 
 
 def _print_json(value: dict[str, object]) -> None:
@@ -186,55 +208,3 @@ def _load(path: Path) -> Given:
     except ConfigError as error:
         refuse_input(str(error))
     return Given(PolicySet(compiled.rules, compiled.routes, compiled.limits), mode)
-
-
-def _read_route(text: str) -> Asked:
-    method, _, target = text.partition(" ")
-    host, slash, path = target.strip().partition("/")
-    if not slash:
-        refuse_input(f"`{text}` is not `METHOD host/path`")
-    try:
-        return Asked(
-            hosts=(parse_host_pattern(host),),
-            methods=(parse_method(method),),
-            paths=(parse_path_pattern(f"/{path}"),),
-        )
-    except PatternError as error:
-        refuse_input(f"`{text}`: {error}")
-
-
-def _read_call(text: str) -> tuple[CallPattern, ...]:
-    """The call in each protocol: which one is read depends on the route."""
-    if not text:
-        return ()
-    method, _, name = text.partition(" ")
-    try:
-        methods = (parse_call_text(method),)
-        names = (parse_call_text(name.strip()),) if name.strip() else ()
-    except PatternError as error:
-        refuse_input(f"`{text}`: {error}")
-    others = () if names else (Protocol.A2A, Protocol.GRPC)
-    patterns = [CallPattern(Protocol.MCP, methods, names)]
-    return (*patterns, *(CallPattern(protocol, methods, ()) for protocol in others))
-
-
-def _read_agents(text: str) -> tuple[AgentPattern, ...]:
-    try:
-        return (parse_agent_pattern(text),) if text else ()
-    except PatternError as error:
-        refuse_input(f"`{text}`: {error}")
-
-
-def _read_principal(text: str) -> tuple[PrincipalPattern, ...]:
-    issuer, _, subject = text.partition(" ")
-    subjects = frozenset({subject.strip()}) - {""}
-    return (PrincipalPattern(issuer, subjects, {}),) if issuer else ()
-
-
-def _read_claims(texts: list[str] | None) -> Claims | None:
-    if texts is None:
-        return None
-    pairs = [text.partition("=") for text in texts]
-    if not all(name and equals for name, equals, _ in pairs):
-        refuse_input("a claim is `NAME=VALUE`")
-    return tuple((name, value) for name, _, value in pairs)

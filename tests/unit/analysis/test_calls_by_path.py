@@ -121,7 +121,7 @@ def test_changes_of_calls_are_those_of_their_paths(old: PolicySet, new: PolicySe
         sent = Call(Protocol.GRPC, name, "", None, None) if is_grpc else None
         point = Point(
             AGENT, ISSUER_URL, "alice", frozenset(), frozenset(), "", None, 1, method, "a.t", path,
-            "", sent, {},
+            "", sent, {}, {}, None, is_unused=True,
         )  # fmt: skip
         assert locator.any_has(found.widened, point) == (now and not then), point
         assert locator.any_has(found.narrowed, point) == (then and not now), point

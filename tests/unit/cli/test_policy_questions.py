@@ -60,7 +60,8 @@ def test_what_can_is_asked_about_a_principal(tmp_path: Path) -> None:
     def ask_for(*options: str) -> list[Any]:
         return list(read(run("what-can", policies, "--agent", AGENT, *options, "--json"))["rows"])
 
-    assert ask_for()[0]["demands"] == ["claim groups has a", "claim groups is without b"]
+    assert ask_for()[0]["demands"] == ["claim groups has a"]
+    assert ask_for()[0]["unless"] == ["claim groups has b"]
     assert len(ask_for("--on-behalf-of", f"{ISSUER_URL} alice", "--claim", "groups=a")) == 1
     assert ask_for("--claim", "groups=b") == []
     assert ask_for("--claim", "groups=a", "--claim", "groups=b") == []
@@ -82,21 +83,62 @@ def test_a_diff_fails_on_what_widens_only(tmp_path: Path) -> None:
     assert run("diff", wide, wide, "--fail-on-widening").exit_code == 0
 
 
-def test_a_changed_condition_is_possible_either_way(tmp_path: Path) -> None:
-    def limited(name: str, most: int) -> Path:
-        rule = {**RICH[3], "when": [{"argument": "amount", "atMost": most}]}
-        return write(tmp_path / name, rule, resources=RESOURCES)
+def limited(file: Path, **when: object) -> Path:
+    return write(file, {**RICH[3], "when": [when]}, resources=RESOURCES[:1])
 
-    result = run("diff", limited("a.yaml", 5), limited("b.yaml", 6), "--fail-on-widening", "--json")
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ({"argument": "amount", "atMost": 100}, {"argument": "amount", "atMost": 50}),
+        ({"argument": "a.b", "atLeast": 1}, {"argument": "a.b", "atLeast": 1.5}),
+        ({"argument": "to", "oneOf": ["EU", "US"]}, {"argument": "to", "oneOf": ["EU"]}),
+        ({"header": "x-to", "noneOf": ["EU"]}, {"header": "x-to", "noneOf": ["US", "EU"]}),
+        ({"claim": "to", "hasAny": [1, 2]}, {"claim": "to", "hasAny": [2]}),
+        ({"claim": "to", "hasOnly": [1, 2]}, {"claim": "to", "hasOnly": [1]}),
+        ({"argument": "at", "startsWith": "/a/"}, {"argument": "at", "startsWith": "/a/b/"}),
+        ({"argument": "at", "endsWith": ["a", "b"]}, {"argument": "at", "endsWith": "b"}),
+        ({"token": "ageSeconds", "atMost": 90}, {"token": "ageSeconds", "atMost": 60}),
+        ({"header": "x-to", "exists": True}, {"header": "x-to", "equals": "EU"}),
+    ],
+)
+def test_a_tighter_condition_widens_nothing(
+    tmp_path: Path, wide: dict[str, object], narrow: dict[str, object]
+) -> None:
+    before, after = limited(tmp_path / "a.yaml", **wide), limited(tmp_path / "b.yaml", **narrow)
+    result = run("diff", before, after, "--fail-on-widening", "--json")
+    assert result.exit_code == 0, result.stdout
+    (row,) = read(result)["narrowed"]
+    assert row["certain"]
+    back = run("diff", after, before, "--fail-on-widening", "--ignore-possible")
+    assert back.exit_code == 1
+
+
+def test_an_example_has_values_of_facts(tmp_path: Path) -> None:
+    before = limited(tmp_path / "a.yaml", argument="pay.amount", atMost=100)
+    after = limited(tmp_path / "b.yaml", argument="pay.amount", atMost=50)
+    (row,) = read(run("diff", before, after, "--json"))["narrowed"]
+    assert 50 < row["example"]["call"]["arguments"]["pay"]["amount"] <= 100
+    assert row["demands"] == ["argument pay.amount atMost 100, but not atMost 50"]
+    assert "pay" in run("diff", before, after).stdout
+
+
+def test_a_changed_expression_is_possible_either_way(tmp_path: Path) -> None:
+    def office(name: str, source: str) -> Path:
+        return limited(tmp_path / name, cel=source)
+
+    before, after = office("a.yaml", "1 in [1]"), office("b.yaml", "2 in [2]")
+    result = run("diff", before, after, "--fail-on-widening", "--json")
     assert result.exit_code == 1
     for side in ("widened", "narrowed"):
         (row,) = read(result)[side]
         assert not row["certain"]
         assert len(row["dependsOn"]) == 2
-    assert (
-        run("diff", tmp_path / "a.yaml", tmp_path / "a.yaml", "--fail-on-widening").exit_code == 0
-    )
-    assert "(possible)" in run("diff", tmp_path / "a.yaml", tmp_path / "b.yaml").stdout
+    assert "(possible)" in run("diff", before, after).stdout
+    assert run("diff", before, after, "--fail-on-widening", "--ignore-possible").exit_code == 0
+    assert run("diff", before, before, "--fail-on-widening").exit_code == 0
+    spaced = office("c.yaml", " 1  in\n [1] ")
+    assert run("diff", before, spaced, "--fail-on-widening").exit_code == 0
 
 
 def test_to_observe_what_was_enforced_widens(tmp_path: Path) -> None:
