@@ -4,7 +4,8 @@ Rules of this file:
 - A check never waits for longer than its own time, whatever connecting or asking takes: threads
   of ours ask, as many as checks may wait at once, each over a connection that stays open.
 - What is no clear yes or no is UNKNOWN, and not remembered.
-- After a failure, or where no answer came in time, nobody is asked for `PAUSE_SECONDS`.
+- After a failure, or where no answer came in time, nobody is asked for `PAUSE_SECONDS`. A status
+  that may be about the one token it answers (RFC 9110 section 15.5) stops no other.
 - An answer is used for `cache_seconds` from when it was asked for. Towards the end of that time
   one check asks anew without waiting, so that the others need not all ask at once.
 
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from queue import SimpleQueue
 
-from deputize.adapters.bounded_http import BoundedClient, ExchangeError
+from deputize.adapters.bounded_http import BoundedClient, ExchangeError, RefusedError
 from deputize.adapters.introspection_answer import (
     Answer,
     AnswerError,
@@ -34,6 +35,8 @@ from deputize.core.model import VerifiedToken
 
 PAUSE_SECONDS = 0.5
 """After a failure."""
+_ABOUT_US = frozenset({401, 403, 429})
+"""Statuses 4xx that are about who asks, whatever the token."""
 
 _log = logging.getLogger(__name__)
 
@@ -182,8 +185,9 @@ class IntrospectionClient:
             if self._begin(question, client):
                 self._ask(question, client)
                 problem = ""
-        except ContradictionError as error:
+        except (ContradictionError, RefusedError) as error:
             problem = str(error)
+            failed = isinstance(error, RefusedError) and not _is_about_token(error.status)
         except Exception as error:  # noqa: BLE001 - the thread must live, whatever it is
             known = isinstance(error, ExchangeError | AnswerError)
             problem = str(error) if known else type(error).__name__
@@ -220,6 +224,10 @@ class IntrospectionClient:
             _log.warning("introspection at %s: %s", self._url, problem)
         elif changed:
             _log.info("introspection at %s: works", self._url)
+
+
+def _is_about_token(status: int) -> bool:
+    return 400 <= status < 500 and status not in _ABOUT_US  # noqa: PLR2004 - the class of statuses
 
 
 def _activity(answer: Answer) -> Activity:

@@ -523,6 +523,41 @@ def test_nobody_is_asked_for_half_a_second_after_a_failure(
     assert client.problem == ""
 
 
+@pytest.mark.parametrize(
+    ("status", "stops_others"),
+    [
+        (400, False),
+        (404, False),
+        (413, False),
+        (422, False),
+        (401, True),
+        (403, True),
+        (429, True),
+        (302, True),
+        (500, True),
+        (503, True),
+    ],
+)
+def test_what_may_be_about_one_token_stops_no_other(
+    status: int, make_client: MakeClient, *, stops_others: bool
+) -> None:
+    refused, other = new_token(), new_token()
+
+    def script(connection: socket.socket, _over: threading.Event) -> None:
+        while got := receive(connection):
+            if refused[0].encode() in got:
+                connection.sendall(b"HTTP/1.1 %d No\r\ncontent-length: 2\r\n\r\n{}" % status)
+            else:
+                connection.sendall(OK + b'content-length: 16\r\n\r\n{"active": true}')
+
+    with running_server(script) as url:
+        client = make_client(url, at_once=1)
+        assert client.ask(*refused, PATIENCE) is UNKNOWN
+        assert str(status) in client.problem
+        assert client.ask(*other, PATIENCE) is (UNKNOWN if stops_others else ACTIVE)
+        client.close()
+
+
 def test_a_connection_is_used_again(
     endpoint: IntrospectionEndpoint, make_client: MakeClient
 ) -> None:
