@@ -12,13 +12,11 @@ import typer
 
 from deputize.cli.explain import explain
 from deputize.cli.fmt import fmt
-from deputize.cli.inputs import load_config, refuse_input
-from deputize.cli.offline import deny_list_files, read_deny_lists
+from deputize.cli.inputs import refuse_input
 from deputize.cli.policy_commands import policy_commands
 from deputize.cli.policy_test import run_tests
-from deputize.cli.strict import find_lints
 from deputize.cli.token_inspect import token_commands
-from deputize.cli.warn import find_warnings
+from deputize.cli.validation import check_config, check_policies
 from deputize.config.lints.table import Lint
 from deputize.config.problems import ConfigError
 
@@ -99,7 +97,24 @@ def serve(
 
 @app.command()
 def validate(
-    config: ConfigOption,
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            help="The service configuration (kind ServiceConfig).",
+            envvar="DEPUTIZE_CONFIG",
+            show_default=False,
+        ),
+    ] = None,
+    policies: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: a policy file, or a folder of them, without the service that uses it.",
+            show_default=False,
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Lint the policies too; ends with 1 if one fires.")
     ] = False,
@@ -110,26 +125,32 @@ def validate(
 ) -> None:
     """Check the configuration, all policies and deny lists, and say everything that is wrong.
 
+    With `--policies` only what can be known without the service: not whether it knows the issuers,
+    trust domains and approval services that are named.
+
     Example: `deputize validate --config config.yaml --strict`
     """
-    loaded = load_config(config)
-    # One that is not there yet is a warning, as other files are that come from elsewhere.
-    revocations = read_deny_lists(file for file in deny_list_files(loaded) if Path(file).is_file())
-    issuers, rules = len(loaded.compiled.issuers), len(loaded.compiled.policies.rules)
-    for warning in find_warnings(loaded, revocations):
-        typer.echo(f"warning: {warning}", err=True)
+    source = context.get_parameter_source("config")
+    if policies is not None and source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter("give `--config` or `--policies`, not both")
     try:
-        found = find_lints(config, loaded, ignore or ()) if strict else []
+        if policies is not None:
+            checked = check_policies(policies, ignore or (), is_strict=strict)
+        elif config is not None:
+            checked = check_config(config, ignore or (), is_strict=strict)
+        else:
+            raise typer.BadParameter("give `--config` or `--policies`")
     except ConfigError as error:
         refuse_input(str(error))
-    for problem in found:
+    for warning in checked.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    for problem in checked.findings:
         typer.echo(str(problem), err=True)
-    summary = f"rules {rules}, issuers {issuers}, digest {loaded.digest[:12]}"
-    if found:
+    if checked.findings:
         # It can be used, yet is not as its author should leave it.
-        typer.echo(f"loads: {summary}, findings {len(found)}")
+        typer.echo(f"loads: {checked.summary}, findings {len(checked.findings)}")
         raise typer.Exit(1)
-    typer.echo(f"valid: {summary}")
+    typer.echo(f"valid: {checked.summary}")
 
 
 @app.command()

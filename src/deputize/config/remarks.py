@@ -14,6 +14,7 @@ from pathlib import Path
 
 from deputize.config.files import is_folder, is_test_file, policy_files
 from deputize.config.loader import MAX_FILE_BYTES, Loaded
+from deputize.config.policy_compiler import CompiledPolicies
 from deputize.core.rules import RuleEffect
 
 MAX_SHOWN = 20
@@ -23,17 +24,12 @@ _SUFFIXES = frozenset({".yaml", ".yml"})
 
 def find_remarks(loaded: Loaded) -> list[str]:
     """For an author of policies: what is only observed but lets more pass, and what is not read."""
-    demanding = {
-        rule.ref.policy
-        for rule in loaded.compiled.policies.rules
-        if rule.is_observed and rule.effect is RuleEffect.ALLOW
-    }
-    observed = [
-        f"policy {name} is only observed: its allow rules let calls pass without what they demand, "
-        "even where other rules demand it"
-        for name in sorted(demanding)
-    ]
-    return _mode(loaded) + observed + _unread(loaded)
+    return [*_mode(loaded), *_demanding(loaded.compiled.policies), *_unread_of(loaded)]
+
+
+def find_policy_remarks(policies: CompiledPolicies, path: Path) -> list[str]:
+    """The same of policies without a service, read from a file or folder."""
+    return [*_demanding(policies), *_unread([path], Path())]
 
 
 def find_serving_remarks(loaded: Loaded) -> list[str]:
@@ -41,7 +37,7 @@ def find_serving_remarks(loaded: Loaded) -> list[str]:
     rules = loaded.compiled.policies.rules
     names = sorted({rule.ref.policy for rule in rules if rule.is_observed})
     observed = [f"only observed, not enforced: {', '.join(names)}"] if names else []
-    return _mode(loaded) + observed + _unread(loaded)
+    return [*_mode(loaded), *observed, *_unread_of(loaded)]
 
 
 def _mode(loaded: Loaded) -> list[str]:
@@ -50,11 +46,26 @@ def _mode(loaded: Loaded) -> list[str]:
     return ["`policyMode: observe`: policies refuse nothing, whoever is proven"]
 
 
-def _unread(loaded: Loaded) -> list[str]:
+def _demanding(policies: CompiledPolicies) -> list[str]:
+    names = {
+        rule.ref.policy
+        for rule in policies.rules
+        if rule.is_observed and rule.effect is RuleEffect.ALLOW
+    }
+    return [
+        f"policy {name} is only observed: its allow rules let calls pass without what they demand, "
+        "even where other rules demand it"
+        for name in sorted(names)
+    ]
+
+
+def _unread_of(loaded: Loaded) -> list[str]:
+    return _unread([Path(text) for text in loaded.service.policies], loaded.sources[0].parent)
+
+
+def _unread(listed: list[Path], base: Path) -> list[str]:
     """Policy files in folders below a listed folder, which is not descended."""
-    listed = [Path(text) for text in loaded.service.policies]
     read = {file.resolve() for path in listed for file in _read_files(path)}
-    base = loaded.sources[0].parent
     found = sorted(
         {
             file

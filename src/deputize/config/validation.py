@@ -15,6 +15,7 @@ from deputize.config.strict_yaml import Document
 ModelT = TypeVar("ModelT", bound=Model)
 
 _PLAIN = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./:-]*")
+_KINDS = ("DelegationPolicy", "DenyList", "PolicyTest", "ServiceConfig")
 _QUOTED = '["{}"]'
 _BRACES = '"{{{}}}"'
 
@@ -30,7 +31,7 @@ def validate(model: type[ModelT], document: Document) -> ModelT:
     except ValidationError as error:
         found = error.errors(include_url=False)[:MAX_PROBLEMS]
         # All else that is wrong with it follows from its being another kind of file.
-        found = [each for each in found if _is_test_file_elsewhere(each)] or found
+        found = [each for each in found if _is_other_kind(each)] or found
         raise ConfigError([_describe(model, document, details) for details in found]) from None
 
 
@@ -49,7 +50,7 @@ def _describe(model: type[BaseModel], document: Document, details: ErrorDetails)
             message = f"{details['msg'].removeprefix('Value error, ')}{text}"
         case "model_type" | "dict_type":
             message = f"must be a mapping of keys, found {show_found(details['input'])}"
-        case "literal_error" if _is_test_file_elsewhere(details):
+        case "literal_error" if (location, details["input"]) == (("kind",), "PolicyTest"):
             message = "cases stand in a file of their own: name it `*.test.yaml`"
         case "too_short":
             message = "must not be empty"
@@ -74,9 +75,9 @@ def _of_type(details: ErrorDetails) -> str:
     return f"{_lower_first(details['msg'])}, found {shown}"
 
 
-def _is_test_file_elsewhere(details: ErrorDetails) -> bool:
-    """Whether this is about cases for policies in a file that is read as something else."""
-    return (details["loc"], details["input"]) == (("kind",), "PolicyTest")
+def _is_other_kind(details: ErrorDetails) -> bool:
+    """Whether this is about a file of ours that is read as something else."""
+    return details["loc"] == ("kind",) and details["input"] in _KINDS
 
 
 def _right_place(model: type[BaseModel], key: str) -> str:

@@ -95,6 +95,12 @@ def test_what_was_meant_is_told(tmp_path: Path, old: str, new: str, hint: str) -
     assert len(caught.value.problems) == (1 if "kind" in old else 2)
 
 
+def test_of_another_kind_of_file_only_that_is_told(tmp_path: Path) -> None:
+    config_file = write_world(tmp_path)
+    (tmp_path / "policies" / "service.yaml").write_text(SERVICE)
+    assert problem_places(config_file) == [("service.yaml", 2, "kind")]
+
+
 def test_an_unknown_key_comes_with_the_likely_one(tmp_path: Path) -> None:
     text = changed(SERVICE, "audiences:", "audiences: [b]\n      audience:")
     with pytest.raises(ConfigError) as caught:
