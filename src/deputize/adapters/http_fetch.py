@@ -21,6 +21,7 @@ from typing import NamedTuple
 import httpx
 
 from deputize.adapters.bounded_http import BoundedClient, ExchangeError
+from deputize.adapters.shown_url import show_url
 from deputize.core.jws import JwsError, read_json_object
 
 MAX_DOCUMENT_BYTES = 512 * 1024
@@ -148,4 +149,4 @@ def _fetch(
         with BoundedClient(ca_file, FETCH_SECONDS, may_reach) as client:
             return client.ask(url, {"accept": accept}, max_bytes=max_bytes), client.address
     except ExchangeError as error:
-        raise FetchError(f"{url}: {error}") from None
+        raise FetchError(f"{show_url(url)}: {error}") from None

@@ -31,6 +31,7 @@ from deputize.adapters.introspection_answer import (
     read_answer,
 )
 from deputize.adapters.introspection_endpoint import Endpoint
+from deputize.adapters.shown_url import show_url
 from deputize.core.model import VerifiedToken
 
 PAUSE_SECONDS = 0.5
@@ -84,7 +85,7 @@ class IntrospectionClient:
         max_concurrent: int,
     ) -> None:
         self.problem = ""
-        self._url = url
+        self._shown = show_url(url)
         self._endpoint = Endpoint(url, client_id, client_secret_file)
         self._ca_file = ca_file
         self._answers = AnswerMemory(cache_seconds, cache_entries)
@@ -221,9 +222,9 @@ class IntrospectionClient:
             changed = problem != self.problem
             self.problem = problem
         if changed and problem:
-            _log.warning("introspection at %s: %s", self._url, problem)
+            _log.warning("introspection at %s: %s", self._shown, problem)
         elif changed:
-            _log.info("introspection at %s: works", self._url)
+            _log.info("introspection at %s: works", self._shown)
 
 
 def _is_about_token(status: int) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from deputize.adapters.documents import Location
 from deputize.adapters.refresher import SourceStatus, Taken
+from deputize.adapters.shown_url import show_url
 from deputize.adapters.telemetry import SourceKind, Telemetry
 from deputize.config.deny_list import MAX_BYTES, parse_deny_list
 from deputize.config.problems import ConfigError
@@ -95,8 +96,8 @@ class DenyKeeper(Keeper[Location, SourceSettings]):
         self._lists.pop(name, None)
 
     def label(self, name: Location) -> str:
-        """The file or URL."""
-        return name.file or name.url or ""
+        """The file, or the URL as it may be shown."""
+        return name.file or show_url(name.url or "")
 
     def _read_first(self, wanted: Mapping[Location, SourceSettings]) -> None:
         deadline = time.monotonic() + FIRST_SECONDS

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from deputize.adapters.introspection import IntrospectionClient
+from deputize.adapters.shown_url import show_url
 from deputize.adapters.telemetry import Telemetry
 from deputize.config.issuer_schema import IntrospectionSource, Issuer
 from deputize.config.loader import Loaded
@@ -99,7 +100,7 @@ class Sources:
         for (_issuer, uri), status in self._status_lists.statuses().items():
             # Keeps only those away whose tokens stand in it.
             if status.error:
-                report.warnings.append(f"status list {uri}: {status.error}")
+                report.warnings.append(f"status list {show_url(uri)}: {status.error}")
         for issuer, (_source, client) in self._introspections.items():
             if client.problem:
                 report.warnings.append(f"introspection at {issuer}: {client.problem}")

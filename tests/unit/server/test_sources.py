@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import generate_latest
 
 from deputize.adapters.telemetry import Telemetry
 from deputize.config.loader import Loaded, load
 from deputize.core.revocation import Revocations
+from deputize.core.token import verify
 from deputize.core.verdict import KeyWanted, StatusWanted
 from deputize.server.sources import Sources
 from deputize.server.state import Fetched, State
@@ -22,8 +24,9 @@ from tests.harness.deny_lists import deny_list
 from tests.harness.identity_provider import IdentityProvider, running_identity_provider
 from tests.harness.introspection_endpoint import CLIENT_SECRET
 from tests.harness.issuer import Issuer
+from tests.harness.loopback import HOST, free_port
 from tests.harness.polling import wait_until
-from tests.harness.world import ISSUER_URL, TRUST_DOMAIN
+from tests.harness.world import ISSUER_URL, TRUST_DOMAIN, bearer, make_snapshot, no_recall
 
 SECONDS = 10
 URI = "urn:statuses:1"
@@ -37,6 +40,7 @@ class World:
     provider: IdentityProvider
     state: State
     sources: Sources
+    telemetry: Telemetry
 
     def use(self, change: Callable[[dict[str, Any]], None] = lambda _spec: None) -> None:
         document = yaml.safe_load(SERVICE)
@@ -79,9 +83,10 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     state = State(None)
-    sources = Sources(state, Telemetry("grpcio"))
+    telemetry = Telemetry("grpcio")
+    sources = Sources(state, telemetry)
     with running_identity_provider(Issuer(ISSUER_URL)) as provider:
-        yield World(tmp_path, provider, state, sources)
+        yield World(tmp_path, provider, state, sources, telemetry)
         sources.stop()
 
 
@@ -156,6 +161,43 @@ def test_what_is_missing_is_fetched_where_it_belongs(world: World) -> None:
     world.provider.statuses.uri = uri
     world.sources.refetch(StatusWanted(ISSUER_URL, uri), SECONDS)
     assert (ISSUER_URL, uri) in world.state.fetched.status_lists
+
+
+def test_no_query_of_a_url_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.write_all()
+    (world.folder / "list.jwt").write_text("broken")
+    nowhere = f"http://{HOST}:{free_port()}"
+    caplog.set_level("DEBUG")
+
+    def with_secrets(spec: dict[str, Any]) -> None:
+        issuer = spec["issuers"][0]
+        issuer["keys"] = {"url": f"{nowhere}/jwks.json?sig=s3cret"}
+        issuer["statusLists"]["files"] = {f"{URI}?s3cret": "list.jwt"}
+        issuer["introspection"]["url"] = f"{nowhere}/introspect?sig=s3cret"
+        spec["peer"]["bundles"][0] = {
+            "trustDomain": TRUST_DOMAIN,
+            "url": f"{nowhere}/bundle.json?sig=s3cret",
+        }
+        spec["denyLists"] = [{"url": f"{nowhere}/deny.json?sig=s3cret{n}"} for n in range(2)]
+
+    world.use(with_secrets)
+    client = world.sources.introspection(ISSUER_URL)
+    assert client is not None
+    compact = world.provider.issuer.issue(now=time.time())
+    snapshot = make_snapshot(world.provider.issuer)
+    token = verify(bearer(compact), snapshot.issuers, snapshot.key_rings, time.time(), no_recall)
+    client.ask(compact, token, SECONDS)
+    wait(lambda: sorted(world.warnings()) == ["introspection", "status"])
+    wait(lambda: "not fetched yet" not in str(world.sources.report(time.time())))
+    report = world.sources.report(time.time())
+    metrics = generate_latest(world.telemetry.registry).decode()
+    for text in ("\n".join((*report.waiting_for, *report.warnings)), caplog.text, metrics):
+        assert "deny.json" in text or "jwks.json" in text
+        assert "s3cret" not in text
+    # The two lists can be told apart all the same.
+    assert len(report.waiting_for) == len(set(report.waiting_for)) == 4
+    ages = [line for line in metrics.splitlines() if "age_seconds{" in line and "deny" in line]
+    assert len(ages) == 2
 
 
 def test_an_issuer_is_asked_by_the_same_client_until_its_settings_change(world: World) -> None:
