@@ -12,7 +12,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from deputize.adapters.documents import Location
@@ -46,6 +46,7 @@ class DenyKeeper(Keeper[Location, SourceSettings]):
         self._state = state
         self._lists: dict[Location, tuple[bytes, Revocations]] = {}
         self._in_use: tuple[Location, ...] = ()
+        self._merged = NOTHING_REVOKED
         self._merging = threading.Lock()
 
     def use_lists(
@@ -59,7 +60,8 @@ class DenyKeeper(Keeper[Location, SourceSettings]):
         wanted = _wanted(sources)
         self._read_first(wanted)
         with self._merging:
-            adopt(self._merge(wanted))
+            self._merged = merge(map(self._list, wanted))
+            adopt(self._merged)
             self._in_use = tuple(wanted)
         self.use(wanted)
 
@@ -110,14 +112,22 @@ class DenyKeeper(Keeper[Location, SourceSettings]):
 
     def _publish(self, location: Location, digest: bytes, revocations: Revocations) -> None:
         with self._merging:
-            if self._lists.get(location, (b"",))[0] != digest:
+            is_new = self._lists.get(location, (b"",))[0] != digest
+            if is_new:
                 _log.info("deny list %s is in force: %s", self.label(location), _sizes(revocations))
             self._lists[location] = (digest, revocations)
             if location in self._in_use:
-                self._state.publish_revocations(self._merge(self._in_use))
+                self._use_anew(entries_changed=is_new)
 
-    def _merge(self, locations: Iterable[Location]) -> Revocations:
-        return merge(map(self._list, locations))
+    def _use_anew(self, *, entries_changed: bool) -> None:
+        """Merges only where entries changed: it costs as much as the lists are long."""
+        if entries_changed:
+            merged = merge(map(self._list, self._in_use))
+        else:
+            merged = replace(self._merged, usable_until=min(map(self.usable_until, self._in_use)))
+        if entries_changed or merged.usable_until != self._merged.usable_until:
+            self._merged = merged
+            self._state.publish_revocations(merged)
 
     def _list(self, location: Location) -> Revocations:
         return self._lists.get(location, (b"", _NEVER_READ))[1]

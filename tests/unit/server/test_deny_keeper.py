@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from deputize.adapters import refresher
 from deputize.adapters.documents import Location
 from deputize.adapters.telemetry import Telemetry
 from deputize.config.schema import DenyListSource
-from deputize.core.revocation import Revocations
+from deputize.core.revocation import Revocations, merge
 from deputize.server import deny_keeper
 from deputize.server.deny_keeper import DenyKeeper
 from deputize.server.state import State
@@ -201,6 +201,38 @@ def test_a_list_at_a_url_is_good_for_its_stale_time(world: World) -> None:
         # The same list again only prolongs it.
         wait(lambda: world.revocations.usable_until > revocations.usable_until)
         assert world.revocations.agents == {AGENT}
+
+
+def test_what_is_revoked_is_not_put_together_anew_while_nothing_changes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merged: list[None] = []
+
+    def counted(parts: Iterable[Revocations]) -> Revocations:
+        merged.append(None)
+        return merge(parts)
+
+    monkeypatch.setattr(deny_keeper, "merge", counted)
+    bodies = [agents(AGENT).encode()]
+    with at_url(lambda: bodies[0], staleAfterSeconds=100) as source:
+        first = world.use(source, world.write("a.yaml", agents(OTHER_AGENT)))
+        wait(lambda: world.revocations.usable_until > first.usable_until)
+        assert world.revocations.agents is first.agents
+        assert len(merged) == 1
+        bodies[0] = agents().encode()
+        wait(lambda: world.revocations.agents == {OTHER_AGENT})
+        assert len(merged) == 2
+
+
+def test_the_same_file_again_changes_nothing(world: World) -> None:
+    source = world.write("a.yaml", agents(AGENT))
+    first = world.use(source)
+    refresher = world.keeper.find(Location(file=source.file))
+    assert refresher is not None
+    begun = refresher._begun
+    world.keeper.poke_files()
+    wait(lambda: refresher._ended > begun)
+    assert world.revocations is first
 
 
 def test_a_list_at_a_url_that_fails_is_used_until_it_is_too_old(world: World) -> None:
