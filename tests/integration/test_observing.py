@@ -29,6 +29,9 @@ def test_only_refusals_of_policies_pass(tmp_path: Path, transport: str) -> None:
         assert event["observed"]["reason"] == Reason.POLICY_NO_MATCH
         assert live.ask().allowed
         assert live.readiness()["warnings"]
+        assert "WARNING deputize.server.app: `policyMode: observe`" in (
+            live.process.log_file.read_text()
+        )
 
         token = live.issuer.issue(now=time.time())
         forged = Issuer(ISSUER_URL).issue(now=time.time())
