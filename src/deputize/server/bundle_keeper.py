@@ -42,6 +42,12 @@ class BundleKeeper(Keeper[TrustDomain, SourceSettings]):
         """Trusts no authority of the domain any more."""
         self._state.drop_bundle(name)
 
+    def limit(self, name: TrustDomain, usable_until: float) -> None:
+        """Uses its bundle no longer than that."""
+        bundle = self._state.fetched.bundles[name]
+        if usable_until < bundle.usable_until:
+            self._state.publish_bundle(name, replace(bundle, usable_until=usable_until))
+
 
 def wanted_bundles(bundles: list[TrustBundle]) -> dict[TrustDomain, SourceSettings]:
     """How these bundles are kept."""

@@ -97,6 +97,12 @@ class DenyKeeper(Keeper[Location, SourceSettings]):
         """Forgets what it said."""
         self._lists.pop(name, None)
 
+    def limit(self, name: Location, usable_until: float) -> None:
+        """Knows what it says until then only; of a file, until there is another."""
+        digest, known = self._lists[name]
+        if not name.file and usable_until < known.usable_until:
+            self._publish(name, digest, replace(known, usable_until=usable_until))
+
     def label(self, name: Location) -> str:
         """The file, or the URL as it may be shown."""
         return name.file or show_url(name.url or "")

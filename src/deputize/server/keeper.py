@@ -43,6 +43,7 @@ class Keeper(ABC, Generic[NameT, SettingsT]):
         self._telemetry = telemetry
         self._lock = threading.Lock()
         self._kept: dict[NameT, tuple[SettingsT, Refresher]] = {}
+        self._read_at: dict[NameT, float] = {}
 
     @abstractmethod
     def take(self, name: NameT, settings: SettingsT, octets: bytes, now: float) -> Taken:
@@ -55,6 +56,10 @@ class Keeper(ABC, Generic[NameT, SettingsT]):
     @abstractmethod
     def drop(self, name: NameT) -> None:
         """What was published of this one counts no longer: it is gone, or its place is another."""
+
+    @abstractmethod
+    def limit(self, name: NameT, usable_until: float) -> None:
+        """What was published of this one is good until then at the latest, in epoch seconds."""
 
     def label(self, name: NameT) -> str:
         """The name in logs and metrics."""
@@ -81,7 +86,7 @@ class Keeper(ABC, Generic[NameT, SettingsT]):
         """Keeps this one no longer."""
         with self._lock:
             self._stop(name)
-            self.drop(name)
+            self._forget(name)
             self._unwatch(name)
 
     def find(self, name: NameT) -> Refresher | None:
@@ -115,9 +120,12 @@ class Keeper(ABC, Generic[NameT, SettingsT]):
         for name, (settings, _refresher) in list(self._kept.items()):
             given = wanted.get(name)
             if given != settings:
+                # First: one that is still fetched could be published by its old settings.
                 self._stop(name)
                 if given is None or given.location != settings.location:
-                    self.drop(name)
+                    self._forget(name)
+                elif name in self._read_at and given.stale_after < settings.stale_after:
+                    self.limit(name, self._read_at[name] + given.stale_after)
                 if given is None:
                     self._unwatch(name)
 
@@ -132,9 +140,15 @@ class Keeper(ABC, Generic[NameT, SettingsT]):
 
         def take(octets: bytes, now: float) -> Taken:
             try:
-                return self.take(name, settings, octets, now)
+                taken = self.take(name, settings, octets, now)
             except ValueError as error:
                 raise FetchError(str(error)) from None
+
+            def publish() -> None:
+                taken.publish()
+                self._read_at[name] = now
+
+            return taken._replace(publish=publish)
 
         refresher = Refresher(
             f"{self.kind.value} of {label}",
@@ -157,6 +171,10 @@ class Keeper(ABC, Generic[NameT, SettingsT]):
         # One that is kept may be called the same: a list at one URL, with other authorities.
         if label not in map(self.label, self._kept):
             self._telemetry.forget_source(self.kind, label)
+
+    def _forget(self, name: NameT) -> None:
+        self.drop(name)
+        self._read_at.pop(name, None)
 
     def _stop(self, name: NameT) -> None:
         _settings, refresher = self._kept.pop(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deputize.adapters.documents import Location
 from deputize.adapters.http_fetch import MAX_DOCUMENT_BYTES
@@ -48,6 +48,12 @@ class KeyKeeper(Keeper[str, KeySettings]):
     def drop(self, name: str) -> None:
         """Trusts none of its keys any more."""
         self._state.drop_ring(name)
+
+    def limit(self, name: str, usable_until: float) -> None:
+        """Uses its ring no longer than that."""
+        ring = self._state.fetched.key_rings[name]
+        if usable_until < ring.usable_until:
+            self._state.publish_ring(name, replace(ring, usable_until=usable_until))
 
 
 def wanted_keys(

@@ -133,6 +133,12 @@ class StatusKeeper(Keeper[ListName, StatusSettings]):
         """Knows nothing of its tokens any more."""
         self._state.drop_status_list(*name)
 
+    def limit(self, name: ListName, usable_until: float) -> None:
+        """Looks nothing up in it any more after that."""
+        known = self._state.fetched.status_lists[name]
+        if usable_until < known.usable_until:
+            self._state.publish_status_list(name[0], replace(known, usable_until=usable_until))
+
     def label(self, name: ListName) -> str:
         """The issuer: its lists are counted together, URIs are as many as it likes."""
         return name[0]

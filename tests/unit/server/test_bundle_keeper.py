@@ -78,6 +78,19 @@ def test_a_bundle_is_good_for_its_stale_time(world: World) -> None:
     assert before <= world.bundle.usable_until - 100 <= time.time()
 
 
+def test_a_shorter_stale_time_counts_at_once(world: World) -> None:
+    world.write(FIRST)
+    world.use(staleAfterSeconds=1000)
+    wait(lambda: world.authorities() == 1)
+    before = world.bundle
+    (world.folder / "bundle.json").unlink()
+    world.use(staleAfterSeconds=100)
+    assert world.bundle is not None
+    assert before is not None
+    assert world.bundle.usable_until == before.usable_until - 900
+    assert world.authorities() == 1
+
+
 def test_an_older_bundle_is_refused(world: World) -> None:
     world.write(FIRST, sequence=2)
     world.use()

@@ -246,6 +246,26 @@ def test_a_list_at_a_url_that_fails_is_used_until_it_is_too_old(world: World) ->
         assert world.revocations.usable_until <= usable_until + 2
 
 
+def test_a_shorter_stale_time_counts_at_once(world: World) -> None:
+    bodies = [agents(AGENT).encode()]
+    other = world.write("a.yaml", agents(OTHER_AGENT))
+    with at_url(lambda: bodies[0], staleAfterSeconds=1000) as source:
+        usable_until = world.use(source, other).usable_until
+        bodies[0] = b"<html>"
+        shorter = source.model_copy(update={"stale_after_seconds": 100})
+        world.use(shorter, other)
+        # It may have been fetched once more before it broke.
+        assert usable_until - 901 < world.revocations.usable_until < usable_until - 890
+        assert world.revocations.agents == {AGENT, OTHER_AGENT}
+
+
+def test_the_stale_time_of_a_file_ends_nothing(world: World) -> None:
+    source = world.write("a.yaml", agents(AGENT))
+    world.use(source)
+    world.use(source.model_copy(update={"stale_after_seconds": 10}))
+    assert world.revocations.usable_until == math.inf
+
+
 def test_a_list_that_hangs_holds_up_a_configuration_for_a_bounded_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,6 +133,23 @@ def test_a_ring_is_good_for_the_stale_time_after_its_fetch(world: World) -> None
     assert before <= ring.usable_until - 60 <= time.time()
 
 
+def stale_after(seconds: int) -> tuple[str, str]:
+    return "jwks.json", f"jwks.json\n        staleAfterSeconds: {seconds}"
+
+
+def test_a_shorter_stale_time_counts_at_once_from_the_last_good_fetch(world: World) -> None:
+    before = time.time()
+    world.use()
+    wait(lambda: world.key_ids() == {"k1"})
+    fetched_until = time.time()
+    (world.folder / "jwks.json").unlink()
+    for seconds, counted in ((3600, 3600), (120, 120), (7200, 120), (60, 60)):
+        world.use(stale_after(seconds))
+        ring = world.state.fetched.key_rings[ISSUER_URL]
+        assert set(ring.keys) == {"k1"}
+        assert before <= ring.usable_until - counted <= fetched_until
+
+
 def test_keys_are_pinned_to_the_algorithms_of_their_issuer(world: World) -> None:
     world.use(("[ES256]", "[RS256]"))
     wait(lambda: world.keeper.statuses()[ISSUER_URL].fetched_at is not None)

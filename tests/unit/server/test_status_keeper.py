@@ -236,6 +236,18 @@ def test_a_list_whose_server_is_gone_is_used_until_it_is_too_old(
     assert world.state.fetched.status_lists[world.name].usable_until == usable_until
 
 
+def test_a_shorter_age_counts_at_once(world: World) -> None:
+    world.use(maxLists=MOST, maxAgeSeconds=1000)
+    world.keeper.refetch(world.name, SECONDS)
+    usable_until = world.state.fetched.status_lists[world.name].usable_until
+    world.provider.is_down.set()
+    world.use(maxLists=MOST, maxAgeSeconds=100)
+    assert world.state.fetched.status_lists[world.name].usable_until == usable_until - 900
+    # Longer again counts from the next good fetch.
+    world.use(maxLists=MOST, maxAgeSeconds=1000)
+    assert world.state.fetched.status_lists[world.name].usable_until == usable_until - 900
+
+
 def test_an_older_list_does_not_replace_a_newer_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
