@@ -15,7 +15,7 @@ from deputize.analysis.boxes import Mask
 from deputize.analysis.dimension import bits
 from deputize.analysis.fact_values import Example, FactCondition, find_values, show, typed
 from deputize.core.case import Case, EvaluationError, Fact, Source
-from deputize.core.conditions import Exists
+from deputize.core.conditions import Exists, Operator
 from deputize.core.model import (
     AccessRequest,
     Action,
@@ -183,9 +183,14 @@ class FactAtoms:
 
 
 def say(condition: FactCondition) -> Said:
-    """What the condition says of its fact, for comparing: order does not matter, types do."""
+    """What the condition says of its fact, for comparing: types matter, and order hardly ever.
+
+    Of several beginnings the first settles it, and some raise where others do not hold.
+    """
     if isinstance(condition, Exists):
         return condition.is_there
+    if condition.operator is Operator.STARTS_WITH:
+        return condition.operator, tuple(map(typed, condition.values))
     return condition.operator, frozenset(map(typed, condition.values))
 
 
