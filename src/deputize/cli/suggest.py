@@ -45,7 +45,11 @@ def policy_suggest(
         if event.effect == "allow" and (include_observed or event.observed is None)
     ]
     chosen = {event.decision_id for event in seen}
-    refused = [event for event in asked if is_meant(event) or event.decision_id not in chosen]
+    refused = [
+        event
+        for event in asked
+        if is_meant(event) or not (event.decision_id in chosen or event.is_out_of_budget)
+    ]
     typer.echo(visible_text(reading.summary()), err=True)
     try:
         suggestion = suggest_guarded(seen, refused, min_count)

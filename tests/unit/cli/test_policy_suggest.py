@@ -407,3 +407,24 @@ def test_the_head_says_whether_it_is_generalised(recorder: Recorder, tmp_path: P
     (first, *_) = suggest(tmp_path, people).stdout.splitlines()
     assert "generalised: `{id}`" in first
     assert "`anyone`" in first
+
+
+def test_what_a_forbid_would_refuse_too_is_left_out(
+    strict_recorder: Recorder, tmp_path: Path
+) -> None:
+    seen = [strict_recorder.ask(), strict_recorder.ask(path="/v1/orders/import/")]
+    refused = strict_recorder.ask(path="/v1/orders/export")
+    # A forbid covers the same path with a `/` at its end too.
+    refused["http"]["path"] = "/v1/orders/import"
+    result = suggest(tmp_path, [*seen, refused])
+    assert result.exit_code == 0
+    allow, forbid = rules_of(result)
+    assert (allow["paths"], forbid["paths"]) == (["/v1/orders/{id}"], ["/v1/orders/import"])
+    assert "# - GET /v1/orders/import/: what was refused cannot be told from it" in result.stdout
+
+
+def test_a_budget_that_was_used_up_leaves_nothing_out(recorder: Recorder, tmp_path: Path) -> None:
+    spent: Any = {**recorder.ask(), "effect": "deny", "reason": Reason.POLICY_BUDGET_EXHAUSTED}
+    result = suggest(tmp_path, [recorder.ask(), spent])
+    assert result.exit_code == 0
+    assert [rule["paths"] for rule in rules_of(result)] == [["/v1/orders/{id}"]]
