@@ -15,6 +15,8 @@ from deputize.analysis.space import Space
 from deputize.core.call_patterns import CallPattern, text_matches
 from deputize.core.matching import ANY
 
+_ALIKE = 0.75
+
 
 class Unnamed(NamedTuple):
     """A part of the question, what was asked, and the likeliest that a rule names instead."""
@@ -96,6 +98,8 @@ def _meet(texts: Iterable[str], others: Sequence[str]) -> bool:
 def _miss(part: str, asked: Iterable[str], known: Iterable[str]) -> list[Unnamed]:
     listed = sorted(set(known) - {ANY})
     return [
-        Unnamed(part, text, next(iter(difflib.get_close_matches(text, listed, n=1)), ""))
+        Unnamed(
+            part, text, next(iter(difflib.get_close_matches(text, listed, n=1, cutoff=_ALIKE)), "")
+        )
         for text in sorted(asked)
     ]
