@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import yaml
 
-from deputize.config.problems import Problem, show_found
+from deputize.config.problems import MAX_FOUND, Problem, show_found
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _WORD_END = re.compile(r"[\s,\[\]]")
@@ -45,7 +45,16 @@ def describe_error(error: yaml.YAMLError, text: str, file: str) -> Problem:
     line = lines[mark.line] if mark.line < len(lines) else ""
     hint = _hint(error, message, _Place(line, mark.column, mark.line + 1))
     said = f"column {mark.column + 1}: {hint or message}"
-    return Problem(file, mark.line + 1, "", f"{said}, in {show_found(line)}" if line else said)
+    return Problem(
+        file, mark.line + 1, "", f"{said}, in {_excerpt(line, mark.column)}" if line else said
+    )
+
+
+def _excerpt(line: str, at: int) -> str:
+    """The line, or of a long one the part with the place in it."""
+    begins = at - MAX_FOUND // 2
+    is_far = len(line.strip()) > MAX_FOUND and begins > 0
+    return show_found(f"...{line[begins : at + MAX_FOUND]}" if is_far else line)
 
 
 def _hint(error: yaml.YAMLError, message: str, place: _Place) -> str:

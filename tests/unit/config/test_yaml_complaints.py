@@ -54,6 +54,11 @@ def test_the_text_of_the_line_is_shown() -> None:
     assert complaint("a:\n  - hosts: [*]\n").message.endswith(", in `- hosts: [*]`")
 
 
+def test_of_a_long_line_the_part_in_question_is_shown() -> None:
+    message = complaint(f"a: [{'word, ' * 40}/v1/{{id}}]\n").message
+    assert "/v1/{id}]" in message.rpartition(", in ")[2]
+
+
 def test_what_has_no_place_is_said_too() -> None:
     problem = complaint("a: \x01\n")
     assert (problem.line, problem.message) == (0, "control characters are not allowed")
