@@ -11,7 +11,7 @@ from typing import TypeVar
 from deputize.analysis.boxes import Box, Mask
 from deputize.analysis.call_atoms import NAMED_METHODS, NO_CALL, OTHER_BODY, CallAtom
 from deputize.analysis.counts import Count
-from deputize.analysis.fact_atoms import MAX_STEPS, FactAtoms
+from deputize.analysis.fact_atoms import FactAtoms
 from deputize.analysis.fact_values import Example
 from deputize.analysis.policy_set import NOTHING, Asked, PolicySet
 from deputize.analysis.questions import Row
@@ -187,7 +187,6 @@ class Locator:
             value = Example(point.facts.get(name[0]), "")
         known = (number, repr(value))
         if known not in self._facts:
-            atoms._steps = MAX_STEPS
             wanted = atoms.signature(value)
             (self._facts[known],) = (
                 1 << at

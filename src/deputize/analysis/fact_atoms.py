@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice, product
 from typing import Final, NamedTuple, cast
 
 from deputize.analysis.boxes import Mask
 from deputize.analysis.dimension import bits
-from deputize.analysis.fact_values import Example, FactCondition, find_values, show, typed
+from deputize.analysis.fact_values import Example, FactCondition, find_values, show, spelled, typed
 from deputize.core.case import Case, EvaluationError, Fact, Source
 from deputize.core.conditions import Exists, Operator
 from deputize.core.model import (
@@ -71,6 +72,7 @@ class FactAtoms:
             self._asked = [replace(each, fact=_STAND_IN) for each in self._asked]
         self._steps = MAX_STEPS
         found = self._find()
+        self._signatures = tuple(found)
         self.examples: Final = tuple(found.values())
         self.full: Final = (1 << len(found)) - 1
         self._answers = {
@@ -83,23 +85,19 @@ class FactAtoms:
         """What the condition says; None where it is none of those known here."""
         return self._answers.get(said)
 
-    def absent(self) -> Mask:
-        """The atom of the absent fact; 0 where it always is there."""
-        return sum(
-            1 << at
-            for at, each in enumerate(self.examples)
-            if each.value is None and each.is_readable
-        )
+    def has(self, texts: Sequence[str]) -> Mask:
+        """The atoms of a claim with these values and no other, each as text or what it spells."""
+        readings = list(islice(product(*map(spelled, texts)), MAX_LISTS))
+        if len(readings) == MAX_LISTS:
+            return self.full
+        values: list[Json] = [list(each) for each in readings] if texts else [None]
+        if len(texts) == 1:
+            values += [value for (value,) in readings]
+        wanted = {self.signature(Example(value, "")) for value in values}
+        return sum(1 << at for at, each in enumerate(self._signatures) if each in wanted)
 
     def signature(self, example: Example) -> Signature:
-        """What each of the conditions says of it.
-
-        Raises:
-            TooManyError: too many have been asked.
-        """
-        self._steps -= len(self._asked)
-        if self._steps < 0:
-            raise TooManyError
+        """What each of the conditions says of it."""
         if not example.is_readable:
             return (UNCLEAR,) * len(self._asked)
         case = _case(self.fact, example.value)
@@ -115,7 +113,7 @@ class FactAtoms:
         values = find_values(self.fact, self._asked)
         found: dict[Signature, Example] = {}
         for example in values.alone:
-            signature = self.signature(example)
+            signature = self._count(example)
             if self.fact.source is Source.HEADER and not example.is_readable:
                 # A text that no header can be is none to try.
                 found.pop(signature, None)
@@ -154,7 +152,13 @@ class FactAtoms:
         return found
 
     def _of_list(self, listed: list[Json]) -> Signature:
-        return self.signature(Example(listed, ""))
+        return self._count(Example(listed, ""))
+
+    def _count(self, example: Example) -> Signature:
+        self._steps -= len(self._asked)
+        if self._steps < 0:
+            raise TooManyError
+        return self.signature(example)
 
     @staticmethod
     def _mask(found: Mapping[Signature, Example], condition: int, answer: int) -> Mask:

@@ -106,6 +106,15 @@ def show(value: Json) -> str:
     return "an object" if isinstance(value, dict) else str(value)
 
 
+def spelled(text: str) -> list[Json]:
+    """The text, and the number or boolean that is told as it (`core/matching.py`)."""
+    if text in {"true", "false"}:
+        return [text, text == "true"]
+    if text.removeprefix("-").isdecimal() and text.isascii():
+        return [text, int(text)]
+    return [text]
+
+
 def _kinds(fact: Fact) -> frozenset[str]:
     if fact.source is Source.TOKEN:
         return frozenset({_NUMBER})

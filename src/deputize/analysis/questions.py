@@ -7,7 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from deputize.analysis.allowed import Allowed, Reading, find_allowed, is_observed
@@ -147,10 +147,23 @@ def _without(space: Space, boxes: list[Box], others: list[Box]) -> list[Box]:
     return subtract_all(boxes, others, space.variables.full, space.work)
 
 
-def _is_given(fact: Fact, known: Collection[str]) -> bool:
-    """Whether it is no claim, or one of those known, or one that says again who it is."""
-    name = fact.name[0]
-    return fact.source is not Source.CLAIM or name in known or name in TIED_CLAIMS
+def _given(space: Space, claims: Claims) -> dict[int, Mask]:
+    """Claims that are all there are, but for those that say again who it is."""
+    values: dict[str, list[str]] = {}
+    for name, value in claims:
+        values.setdefault(name, []).append(value)
+    given: dict[int, Mask] = {}
+    for number, variable in enumerate(space.variables.listed):
+        if variable.kind is Kind.CLAIM:
+            given[number] = YES if (variable.name, variable.text) in claims else NO
+        elif isinstance(variable.of, FactAtoms) and _is_given(variable.of.fact):
+            given[number] = variable.of.has(values.get(variable.of.fact.name[0], []))
+    return given
+
+
+def _is_given(fact: Fact) -> bool:
+    """Whether it is a claim of those that are given, none of what says again who it is."""
+    return fact.source is Source.CLAIM and len(fact.name) == 1 and fact.name[0] not in TIED_CLAIMS
 
 
 def _boxes(parts: Iterable[tuple[Rule, list[Box]]]) -> list[Box]:
@@ -167,17 +180,7 @@ def _query(space: Space, policies: PolicySet, asked: Asked, claims: Claims | Non
         masks[METHOD] = space.methods.mask(asked.methods)
     if asked.paths:
         masks[PATH] = space.path_mask(asked.paths)
-    given = None
-    if claims is not None:
-        given = {
-            number: YES if (variable.name, variable.text) in claims else NO
-            for number, variable in enumerate(space.variables.listed)
-            if variable.kind is Kind.CLAIM
-        }
-        known = {name for name, _ in claims}
-        for number, variable in enumerate(space.variables.listed):
-            if isinstance(variable.of, FactAtoms) and not _is_given(variable.of.fact, known):
-                given[number] = variable.of.absent()
+    given = None if claims is None else _given(space, claims)
     query = [space.box(masks, given)]
     if asked.calls:
         routes = ReadRoutes(space, policies.routes)

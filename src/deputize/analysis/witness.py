@@ -19,6 +19,7 @@ from deputize.analysis.variables import YES, Kind
 from deputize.core.a2a import GRPC_SERVICE
 from deputize.core.call_patterns import text_matches
 from deputize.core.case import Source
+from deputize.core.matching import claim_values
 from deputize.core.model import Call, Json, Protocol
 
 _PLAIN = "~!$&'()*+,=:@"
@@ -96,7 +97,7 @@ def pick(space: Space, box: Box) -> Witness:
     """A request that lies in the box, which is not empty."""
     agent, principal, host, method, path, call, upgrade, depth = box.dense
     issuer, subject = space.principals.example(principal)
-    values: dict[str, list[Json]] = {}
+    values: dict[str, list[str]] = {}
     facts = _Facts({}, {}, {})
     scopes: list[str] = []
     acr, login_age = "", None
@@ -118,12 +119,13 @@ def pick(space: Space, box: Box) -> Witness:
         elif variable.kind is Kind.LOGIN_AGE:
             login_age = (None, *variables.login_ages)[first_bit(mask)]
         elif not (
-            isinstance(variable.of, FactAtoms)
-            and variable.of.fact.name[0] not in values
-            and facts.put(variable.of, first_bit(mask))
+            isinstance(variable.of, FactAtoms) and facts.put(variable.of, first_bit(mask), values)
         ):
             hinges.append(Hinge(number, state_text(variables, number, value), value))
-    claims: dict[str, Json] = {**facts.claims, **values}
+    claims: dict[str, Json] = {
+        **facts.claims,
+        **{name: list[Json](each) for name, each in values.items()},
+    }
     segments = space.paths.example(path)
     return Witness(
         agent="spiffe://" + "/".join(space.agents.example(agent)),
@@ -152,9 +154,16 @@ class _Facts(NamedTuple):
     headers: dict[str, Json]
     arguments: dict[str, Json]
 
-    def put(self, atoms: FactAtoms, number: int) -> bool:
-        """Puts the value of this atom in its place; False where it has none."""
+    def put(self, atoms: FactAtoms, number: int, values: dict[str, list[str]]) -> bool:
+        """Puts the value of this atom in its place; False where it has none.
+
+        `values` are those that claims must have: one that has them all takes their place.
+        """
         example, fact = atoms.examples[number], atoms.fact
+        if fact.source is Source.CLAIM and fact.name[0] in values:
+            if set(claim_values(example.value)) != set(values[fact.name[0]]) or fact.name[1:]:
+                return False
+            del values[fact.name[0]]
         trees = {
             Source.CLAIM: self.claims,
             Source.HEADER: self.headers,

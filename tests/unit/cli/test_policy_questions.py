@@ -83,64 +83,6 @@ def test_a_diff_fails_on_what_widens_only(tmp_path: Path) -> None:
     assert run("diff", wide, wide, "--fail-on-widening").exit_code == 0
 
 
-def limited(file: Path, **when: object) -> Path:
-    return write(file, {**RICH[3], "when": [when]}, resources=RESOURCES[:1])
-
-
-@pytest.mark.parametrize(
-    ("wide", "narrow"),
-    [
-        ({"argument": "amount", "atMost": 100}, {"argument": "amount", "atMost": 50}),
-        ({"argument": "a.b", "atLeast": 1}, {"argument": "a.b", "atLeast": 1.5}),
-        ({"argument": "to", "oneOf": ["EU", "US"]}, {"argument": "to", "oneOf": ["EU"]}),
-        ({"header": "x-to", "noneOf": ["EU"]}, {"header": "x-to", "noneOf": ["US", "EU"]}),
-        ({"claim": "to", "hasAny": [1, 2]}, {"claim": "to", "hasAny": [2]}),
-        ({"claim": "to", "hasOnly": [1, 2]}, {"claim": "to", "hasOnly": [1]}),
-        ({"argument": "at", "startsWith": "/a/"}, {"argument": "at", "startsWith": "/a/b/"}),
-        ({"argument": "at", "endsWith": ["a", "b"]}, {"argument": "at", "endsWith": "b"}),
-        ({"token": "ageSeconds", "atMost": 90}, {"token": "ageSeconds", "atMost": 60}),
-        ({"header": "x-to", "exists": True}, {"header": "x-to", "equals": "EU"}),
-    ],
-)
-def test_a_tighter_condition_widens_nothing(
-    tmp_path: Path, wide: dict[str, object], narrow: dict[str, object]
-) -> None:
-    before, after = limited(tmp_path / "a.yaml", **wide), limited(tmp_path / "b.yaml", **narrow)
-    result = run("diff", before, after, "--fail-on-widening", "--json")
-    assert result.exit_code == 0, result.stdout
-    (row,) = read(result)["narrowed"]
-    assert row["certain"]
-    back = run("diff", after, before, "--fail-on-widening", "--ignore-possible")
-    assert back.exit_code == 1
-
-
-def test_an_example_has_values_of_facts(tmp_path: Path) -> None:
-    before = limited(tmp_path / "a.yaml", argument="pay.amount", atMost=100)
-    after = limited(tmp_path / "b.yaml", argument="pay.amount", atMost=50)
-    (row,) = read(run("diff", before, after, "--json"))["narrowed"]
-    assert 50 < row["example"]["call"]["arguments"]["pay"]["amount"] <= 100
-    assert row["demands"] == ["argument pay.amount atMost 100, but not atMost 50"]
-    assert "pay" in run("diff", before, after).stdout
-
-
-def test_a_changed_expression_is_possible_either_way(tmp_path: Path) -> None:
-    def office(name: str, source: str) -> Path:
-        return limited(tmp_path / name, cel=source)
-
-    before, after = office("a.yaml", "1 in [1]"), office("b.yaml", "2 in [2]")
-    result = run("diff", before, after, "--fail-on-widening", "--json")
-    assert result.exit_code == 1
-    for side in ("widened", "narrowed"):
-        (row,) = read(result)[side]
-        assert not row["certain"]
-        assert len(row["dependsOn"]) == 2
-    assert "(possible)" in run("diff", before, after).stdout
-    assert run("diff", before, after, "--fail-on-widening", "--ignore-possible").exit_code == 0
-    assert run("diff", before, before, "--fail-on-widening").exit_code == 0
-    spaced = office("c.yaml", " 1  in\n [1] ")
-    assert run("diff", before, spaced, "--fail-on-widening").exit_code == 0
-
-
 def test_to_observe_what_was_enforced_widens(tmp_path: Path) -> None:
     enforced = write(tmp_path / "a.yaml", READ, NO_SECRET)
     observed = write(tmp_path / "b.yaml", READ, NO_SECRET, mode="observe")
@@ -218,3 +160,74 @@ def test_a_service_that_enforces_nothing_is_told(tmp_path: Path) -> None:
     assert run("diff", enforced, tmp_path / "p.yaml", "--fail-on-widening").exit_code == 0
     told = run("what-can", observed, "--agent", AGENT)
     assert "policyMode is observe" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("question", "part", "similar"),
+    [
+        (("who-can", "--route", f"POST {HOST}x/mcp", "--tool", "get_a"), "host", HOST),
+        (("who-can", "--route", f"POST {HOST}/mpc/x/y", "--tool", "get_a"), "path", None),
+        (("who-can", "--route", f"POST {HOST}/mcp", "--tool", "got_a"), "tool", None),
+        (("who-can", "--route", f"PUT {HOST}/mcp", "--tool", "get_a"), "method", None),
+        (
+            ("who-can", "--route", f"POST {HOST}/mcp", "--call", "resources/raed"),
+            "call",
+            "resources/read",
+        ),
+        (("what-can", "--agent", f"{AGENT}x"), "agent", AGENT),
+        (
+            ("what-can", "--agent", AGENT, "--on-behalf-of", f"{ISSUER_URL}x"),
+            "issuer",
+            ISSUER_URL,
+        ),
+        (
+            ("what-can", "--agent", AGENT, "--on-behalf-of", f"{ISSUER_URL} alize"),
+            "subject",
+            "alice",
+        ),
+    ],
+)
+def test_what_no_rule_names_is_told(
+    tmp_path: Path, question: tuple[str, ...], part: str, similar: str | None
+) -> None:
+    only = [{"issuer": ISSUER_URL, "subjects": ["alice"]}]
+    rule = {**RICH[3], "onBehalfOf": only}
+    policies = write(tmp_path / "p.yaml", rule, resources=RESOURCES[:1])
+    result = run(question[0], policies, *question[1:], "--json")
+    assert result.exit_code == 0
+    (unknown,) = read(result)["unknown"]
+    assert (unknown["part"], unknown["similar"]) == (part, similar)
+    told = run(question[0], policies, *question[1:])
+    assert "nobody" in told.stdout
+    assert unknown["asked"] in told.stderr
+    assert ("did you mean" in told.stderr) == (similar is not None)
+
+
+def test_what_rules_name_apart_from_each_other_is_not_unknown(tmp_path: Path) -> None:
+    policies = write(tmp_path / "p.yaml", READ, RICH[3], resources=RESOURCES[:1])
+    asked = ("who-can", policies, "--route", f"GET {HOST}/mcp")
+    answer = read(run(*asked, "--json"))
+    assert answer["rows"] == answer["unknown"] == []
+
+
+def test_a_principal_is_an_issuer_first(tmp_path: Path) -> None:
+    named = {**READ, "onBehalfOf": [{"issuer": "accounts.example", "anyone": True}]}
+    policies = write(tmp_path / "p.yaml", named)
+    asked = ("what-can", policies, "--agent", AGENT, "--on-behalf-of")
+    assert run(*asked, "alice").exit_code == 2
+    assert "ISSUER SUBJECT" in run(*asked, "alice").stderr
+    assert run(*asked, "accounts.example alice").stdout.endswith("1 answer\n")
+
+
+def test_given_claims_leave_no_other_claim(tmp_path: Path) -> None:
+    rule = {**READ, "when": [{"claim": "region", "equals": "EU"}]}
+    policies = write(tmp_path / "p.yaml", rule)
+    asked = ("what-can", policies, "--agent", AGENT)
+    (row,) = read(run(*asked, "--json"))["rows"]
+    assert row["certain"]
+    assert row["example"]["claims"] == {"region": "EU"}
+    assert read(run(*asked, "--claim", "groups=a", "--json"))["rows"] == []
+    (row,) = read(run(*asked, "--claim", "region=EU", "--json"))["rows"]
+    assert row["example"]["claims"] == {"region": "EU"}
+    assert read(run(*asked, "--claim", "region=US", "--json"))["rows"] == []
+    assert read(run(*asked, "--claim", "region=EU", "--claim", "region=US", "--json"))["rows"] == []
