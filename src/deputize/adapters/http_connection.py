@@ -18,6 +18,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import h11
 
@@ -93,7 +94,9 @@ class Connection:
         return not poll.poll(0)
 
     def close(self) -> None:
-        """Disconnects."""
+        """Disconnects, whoever else holds the socket."""
+        with suppress(OSError):
+            self._stream.shutdown(socket.SHUT_RDWR)
         self._stream.close()
 
     def _send(self, octets: bytes, deadline: float) -> None:

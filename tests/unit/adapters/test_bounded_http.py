@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -79,6 +79,22 @@ def test_what_stands_behind_an_answer_is_not_the_next_one(first: bytes) -> None:
         ask = asking(own, url)
         assert (ask(), ask()) == (b"1", b"2")
     assert connections == [1, 2]
+
+
+@pytest.mark.parametrize("first", [sized(b"1") + b"x", b"HTTP/1.1 400 No\r\n\r\n"])
+def test_a_connection_that_is_not_used_again_ends_at_once(first: bytes) -> None:
+    ended = threading.Event()
+
+    def script(connection: socket.socket, _over: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(first)
+        if not connection.recv(65536):
+            ended.set()
+
+    with running_server(script) as url, BoundedClient(None, SECONDS) as own:
+        with suppress(ExchangeError):
+            asking(own, url)()
+        assert ended.wait(SECONDS)
 
 
 def test_what_comes_between_two_questions_is_not_an_answer() -> None:
