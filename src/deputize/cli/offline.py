@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import typer
 
+from deputize.adapters.shown_url import show_url
 from deputize.cli.inputs import refuse_input
 from deputize.config.deny_list import parse_deny_list
 from deputize.config.loader import Loaded
@@ -107,7 +108,7 @@ def _read_status_lists(
             if ring is not None:
                 trusted = loaded.compiled.issuers[entry.issuer]
                 parse = partial(_parse_status_list, uri=uri, ring=ring, trusted=trusted, now=now)
-                lists[entry.issuer, uri] = _read(f"status list {uri}", file, parse)
+                lists[entry.issuer, uri] = _read(f"status list {show_url(uri)}", file, parse)
     return lists
 
 
@@ -131,7 +132,7 @@ def _bundles(loaded: Loaded) -> dict[TrustDomain, Bundle]:
 
 def _say_left_out(what: str, url: str | None) -> None:
     if url is not None:
-        typer.echo(f"{what} {url}: not fetched here", err=True)
+        typer.echo(f"{what} {show_url(url)}: not fetched here", err=True)
 
 
 def _read(what: str, file: str, parse: Callable[[bytes], ResultT]) -> ResultT:

@@ -102,6 +102,8 @@ def example_text(witness: Witness) -> str:
         parts.append(f"acr {witness.acr}")
     if witness.login_age is not None:
         parts.append(f"login {witness.login_age} seconds ago")
+    if witness.at is not None:
+        parts.append(f"at {witness.at.isoformat()}")
     parts.append(f"scopes {' '.join(witness.scopes) or 'none'}")
     if witness.depth > 1:
         parts.append(f"{witness.depth} hops")

@@ -119,11 +119,11 @@ def policy_diff(
 ) -> None:
     """Say what a change of policies newly allows and newly refuses, with an example of each.
 
-    Conditions that compare a fact with fixed values, budgets and approvals are compared exactly.
-    An expression, a time or `equalsClaim` that changed is taken as another one that has nothing
-    to do with the first: a row that hangs on it is marked as possible, for there may be no such
-    request. So is one that hangs on two things that are not independent, as a claim by which
-    principals are named. Only policies are compared, not the rest of a service configuration.
+    Conditions with fixed values, time windows, budgets and approvals are compared exactly. An
+    expression or `equalsClaim` that changed is taken as another one that has nothing to do with
+    the first: a row that hangs on it is marked as possible, for there may be no such request. So
+    is one that hangs on things that are not independent, such as the kind of the principal. Only
+    policies are compared, not the rest of a service configuration.
 
     Example: `deputize policy diff main/policies policies --fail-on-widening`
     """

@@ -148,7 +148,7 @@ class Keeper(ABC, Generic[NameT, SettingsT]):
                 taken.publish()
                 self._read_at[name] = now
 
-            return taken._replace(publish=publish)
+            return Taken(publish, taken.left_out, taken.problem, taken.seconds)
 
         refresher = Refresher(
             f"{self.kind.value} of {label}",
