@@ -14,9 +14,10 @@ from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 from deputize.analysis.boxes import Mask
-from deputize.analysis.fact_atoms import Answers, FactAtoms, say
+from deputize.analysis.fact_atoms import FactAtoms, say
 from deputize.analysis.facts import fact_key
 from deputize.analysis.space import Space
+from deputize.analysis.value_atoms import Answers
 from deputize.analysis.variables import ERROR, NO, YES
 from deputize.core.case import Fact, Source
 from deputize.core.conditions import Compares, Condition, EqualsClaim, Exists, Expression, Within
@@ -61,6 +62,11 @@ def find_places(space: Space, condition: Condition, paths: Mask) -> list[Place]:
 
 def _whole(space: Space, condition: Condition, paths: Mask) -> Place:
     text = condition.text
+    if isinstance(condition, Within):
+        atoms = space.facts.find_time(condition)
+        answers = None if atoms is None else atoms.answers(text)
+        if atoms is not None and answers is not None:
+            return Place(paths, space.variables.fact(("time", str(condition.zone)), atoms), answers)
     if isinstance(condition, Expression):
         text = normalize_source(condition.source)
     may_fail = not isinstance(condition, Within)

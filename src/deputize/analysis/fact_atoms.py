@@ -7,15 +7,23 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, product
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
+from deputize.analysis import value_atoms
 from deputize.analysis.boxes import Mask
-from deputize.analysis.dimension import bits
 from deputize.analysis.fact_values import Example, FactCondition, find_values, show, spelled, typed
-from deputize.core.case import Case, EvaluationError, Fact, Source
+from deputize.analysis.value_atoms import (
+    UNCLEAR,
+    Said,
+    Signature,
+    TooManyError,
+    ValueAtoms,
+    ask_all,
+)
+from deputize.core.case import Case, Fact, Source
 from deputize.core.conditions import Exists, Operator
 from deputize.core.model import (
     AccessRequest,
@@ -30,60 +38,25 @@ from deputize.core.model import (
 )
 from deputize.core.spiffe import parse_spiffe_id
 
-HOLDS, FAILS, UNCLEAR = range(3)
-MAX_STEPS = 60_000
 MAX_LISTS = 600
 _STAND_IN = Fact(Source.CLAIM, ("value",))
 """Read without a law of its own, so that a condition can be asked about any value."""
-_MAX_TOLD = 60
-
-Said = Hashable
-Signature = tuple[int, ...]
 
 
-class TooManyError(Exception):
-    """The conditions on one fact tell too many values apart."""
-
-
-class Answers(NamedTuple):
-    """The atoms for which a condition holds, does not, and cannot be evaluated."""
-
-    holds: Mask
-    fails: Mask
-    unclear: Mask
-
-
-class FactAtoms:
-    """The atoms of one fact, by number: `examples` has a value of each.
-
-    `is_tied` where not every value goes with every request: then what hangs on it is possible
-    only.
-    """
+class FactAtoms(ValueAtoms):
+    """The atoms of one fact."""
 
     def __init__(
         self, fact: Fact, conditions: Mapping[Said, FactCondition], *, is_tied: bool
     ) -> None:
         """Raises TooManyError."""
         self.fact: Final = fact
-        self.is_tied: Final = is_tied
-        self._conditions: Final = conditions
         self._asked = list(conditions.values())
         if fact.source is not Source.HEADER:
             self._asked = [replace(each, fact=_STAND_IN) for each in self._asked]
-        self._steps = MAX_STEPS
-        found = self._find()
-        self._signatures = tuple(found)
-        self.examples: Final = tuple(found.values())
-        self.full: Final = (1 << len(found)) - 1
-        self._answers = {
-            said: Answers(*(self._mask(found, at, each) for each in (HOLDS, FAILS, UNCLEAR)))
-            for at, said in enumerate(conditions)
-        }
-        self._told: dict[Mask, str] = {}
-
-    def answers(self, said: Said) -> Answers | None:
-        """What the condition says; None where it is none of those known here."""
-        return self._answers.get(said)
+        self._steps = value_atoms.MAX_STEPS
+        texts = {said: each.text for said, each in conditions.items()}
+        super().__init__(str(fact), texts, self._find(), is_tied=is_tied)
 
     def has(self, texts: Sequence[str]) -> Mask:
         """The atoms of a claim with these values and no other, each as text or what it spells."""
@@ -94,20 +67,13 @@ class FactAtoms:
         if len(texts) == 1:
             values += [value for (value,) in readings]
         wanted = {self.signature(Example(value, "")) for value in values}
-        return sum(1 << at for at, each in enumerate(self._signatures) if each in wanted)
+        return sum(1 << at for at, each in enumerate(self.signatures) if each in wanted)
 
     def signature(self, example: Example) -> Signature:
         """What each of the conditions says of it."""
         if not example.is_readable:
             return (UNCLEAR,) * len(self._asked)
-        case = _case(self.fact, example.value)
-        return tuple(_ask(condition, case) for condition in self._asked)
-
-    def tell(self, mask: Mask) -> str:
-        """The atoms in words, where possible those of the conditions."""
-        if mask not in self._told:
-            self._told[mask] = self._as_conditions(mask) or self._as_values(mask)
-        return self._told[mask]
+        return ask_all(self._asked, _case(self.fact, example.value))
 
     def _find(self) -> dict[Signature, Example]:
         values = find_values(self.fact, self._asked)
@@ -160,31 +126,6 @@ class FactAtoms:
             raise TooManyError
         return self.signature(example)
 
-    @staticmethod
-    def _mask(found: Mapping[Signature, Example], condition: int, answer: int) -> Mask:
-        return sum(1 << at for at, each in enumerate(found) if each[condition] == answer)
-
-    def _as_conditions(self, mask: Mask) -> str:
-        """One condition, or two."""
-        known = [
-            (self._conditions[said].text, answers)
-            for said, answers in list(self._answers.items())[:_MAX_TOLD]
-        ]
-        for text, answers in known:
-            for words, told in _words(answers):
-                if told == mask:
-                    return f"{words}{text}"
-        for text, answers in known:
-            for other, others in known:
-                if answers.holds & ~others.holds == mask:
-                    return f"{text}, but not {_short(other, self.fact)}"
-        return ""
-
-    def _as_values(self, mask: Mask) -> str:
-        texts = [self.examples[at].text for at in bits(mask)]
-        more = f" or {len(texts) - _MAX_TOLD} more" if len(texts) > _MAX_TOLD else ""
-        return f"{self.fact} is {' or '.join(texts[:_MAX_TOLD])}{more}"
-
 
 def say(condition: FactCondition) -> Said:
     """What the condition says of its fact, for comparing: types matter, and order hardly ever.
@@ -198,27 +139,9 @@ def say(condition: FactCondition) -> Said:
     return condition.operator, frozenset(map(typed, condition.values))
 
 
-def _words(answers: Answers) -> list[tuple[str, Mask]]:
-    holds, fails, unclear = answers
-    return [
-        ("", holds),
-        ("does not hold: ", fails),
-        ("cannot be evaluated: ", unclear),
-        ("does not hold or cannot be evaluated: ", fails | unclear),
-        ("holds or cannot be evaluated: ", holds | unclear),
-        ("holds or does not hold: ", holds | fails),
-    ]
-
-
-def _short(text: str, fact: Fact) -> str:
-    return text.removeprefix(f"{fact} ")
-
-
-def _ask(condition: FactCondition, case: Case) -> int:
-    try:
-        return HOLDS if condition.holds(case) else FAILS
-    except EvaluationError:
-        return UNCLEAR
+def case_at(now: float) -> Case:
+    """A case of which nothing but its time is known."""
+    return _case(_STAND_IN, None)._replace(now=now)
 
 
 def _case(fact: Fact, value: Json) -> Case:

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from deputize.analysis.fact_atoms import FactAtoms, Said, TooManyError, say
+from deputize.analysis.fact_atoms import FactAtoms, say
 from deputize.analysis.fact_values import FactCondition
 from deputize.analysis.policy_set import PolicySet
+from deputize.analysis.time_atoms import TimeAtoms
+from deputize.analysis.value_atoms import Said, TooManyError
 from deputize.core.case import Fact, Source
 from deputize.core.claims import ClaimPath
-from deputize.core.conditions import Compares, Exists
+from deputize.core.conditions import Compares, Exists, Within
 from deputize.core.model import Binding, Protocol
 
+ConditionT = TypeVar("ConditionT")
 TIED_CLAIMS = frozenset(
     {"acr", "act", "aud", "auth_time", "azp", "client_id", "cnf", "exp", "iat", "iss", "jti", "nbf",
      "scope", "scp", "status", "sub"}
@@ -70,26 +73,27 @@ class Facts:
         self.claims: Final = frozenset(key.name[0] for key in asked if key.source is Source.CLAIM)
         """The first names of all claims that conditions ask for."""
         self._atoms = {key: self._build(key, listed) for key, listed in asked.items()}
+        times = _times(sets)
+        self._times = {
+            zone: _build_times(listed, is_tied=len(times) > 1) for zone, listed in times.items()
+        }
 
     def find(self, fact: Fact) -> FactAtoms | None:
         """What is known of the fact; None where it is not looked into."""
         return self._atoms.get(fact_key(fact))
 
+    def find_time(self, condition: Within) -> TimeAtoms | None:
+        """What is known of the time in its zone; None where it is not looked into."""
+        return self._times[str(condition.zone)]
+
     def _build(self, key: FactKey, listed: Sequence[dict[Said, FactCondition]]) -> FactAtoms | None:
-        every = {said: condition for each in listed for said, condition in each.items()}
-        changed = {
-            said: condition
-            for said, condition in every.items()
-            if not all(said in each for each in listed)
-        }
-        fact = Fact(key.source, next(iter(every.values())).fact.name)
+        fact = Fact(key.source, next(each for one in listed for each in one.values()).fact.name)
         is_tied = self._is_tied(key)
-        for conditions, is_partial in ((every, False), (changed, True)):
-            if conditions:
-                try:
-                    return FactAtoms(fact, conditions, is_tied=is_tied or is_partial)
-                except TooManyError:
-                    continue
+        for conditions, is_partial in _choices(listed):
+            try:
+                return FactAtoms(fact, conditions, is_tied=is_tied or is_partial)
+            except TooManyError:
+                continue
         return None
 
     def _is_tied(self, key: FactKey) -> bool:
@@ -105,6 +109,42 @@ class Facts:
             not self.is_argument_known
             or any(first in _TIED_ARGUMENTS[each] for each in self._protocols)
         )
+
+
+def _build_times(listed: Sequence[dict[Said, Within]], *, is_tied: bool) -> TimeAtoms | None:
+    for conditions, is_partial in _choices(listed):
+        try:
+            return TimeAtoms(conditions, is_tied=is_tied or is_partial)
+        except TooManyError:
+            continue
+    return None
+
+
+def _choices(
+    listed: Sequence[dict[Said, ConditionT]],
+) -> Iterable[tuple[dict[Said, ConditionT], bool]]:
+    """All conditions of all sets, then those only that not each of them has."""
+    every = {said: condition for each in listed for said, condition in each.items()}
+    yield every, False
+    changed = {
+        said: condition
+        for said, condition in every.items()
+        if not all(said in each for each in listed)
+    }
+    if changed:
+        yield changed, True
+
+
+def _times(sets: Sequence[PolicySet]) -> dict[str, list[dict[Said, Within]]]:
+    """The time windows of each set by their zone."""
+    found: dict[str, list[dict[Said, Within]]] = {}
+    for number, each in enumerate(sets):
+        for rule in each.rules:
+            for condition in rule.conditions:
+                if isinstance(condition, Within):
+                    zone = found.setdefault(str(condition.zone), [{} for _ in sets])
+                    zone[number].setdefault(condition.text, condition)
+    return found
 
 
 def fact_key(fact: Fact) -> FactKey:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from deputize.analysis.boxes import Box, Mask
 from deputize.analysis.counts import Count, Counts
 from deputize.analysis.dimension import bits
-from deputize.analysis.fact_atoms import FactAtoms
 from deputize.analysis.space import Space
+from deputize.analysis.value_atoms import ValueAtoms
 from deputize.analysis.variables import ERROR, NO, YES, Kind, Variables
 
 _CONDITION = {NO: "does not hold", YES: "holds", ERROR: "cannot be evaluated"}
@@ -108,7 +108,7 @@ def state_text(variables: Variables, number: int, mask: Mask) -> str:
             words = " or ".join(word for value, word in _CONDITION.items() if value & mask)
             return f"{words}: {variable.text}"
         case Kind.FACT:
-            return variable.of.tell(mask) if isinstance(variable.of, FactAtoms) else variable.text
+            return variable.of.tell(mask) if isinstance(variable.of, ValueAtoms) else variable.text
         case Kind.APPROVAL:
             return _approval_text(variables.counts, mask)
         case Kind.BUDGET:

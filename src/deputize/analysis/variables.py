@@ -2,7 +2,8 @@
 
 Rules of this file:
 - A claim value and a scope are there or not, each for itself.
-- A fact has one of its atoms (`fact_atoms.py`), a budget a count, a call one approval or none.
+- A fact has one of its atoms (`fact_atoms.py`), so has the time (`time_atoms.py`); a budget has a
+  count, a call one approval or none.
 - Any other condition is opaque: it holds, does not hold, or cannot be evaluated. Two of those are
   the same only if they say the same; others have nothing to do with each other.
 - Whatever hangs on an opaque variable, or on one that is tied to what else there is, is possible,
@@ -17,8 +18,8 @@ from typing import NamedTuple
 
 from deputize.analysis.boxes import Mask
 from deputize.analysis.counts import Count, Counts
-from deputize.analysis.fact_atoms import FactAtoms
 from deputize.analysis.facts import TIED_CLAIMS, Facts
+from deputize.analysis.value_atoms import ValueAtoms
 
 NO, YES, ERROR = 1, 2, 4
 """Values of claims, scopes and conditions; only a condition has the last."""
@@ -48,7 +49,7 @@ class Variable(NamedTuple):
     text: str
     name: str
     values: int
-    of: FactAtoms | Count | None = None
+    of: ValueAtoms | Count | None = None
 
 
 class Variables:
@@ -89,9 +90,9 @@ class Variables:
         values = 3 if may_fail else 2
         return self._find((Kind.CONDITION, key), Variable(Kind.CONDITION, text, "", values))
 
-    def fact(self, key: Hashable, atoms: FactAtoms) -> int:
+    def fact(self, key: Hashable, atoms: ValueAtoms) -> int:
         """Which of its atoms a fact is."""
-        text, values = str(atoms.fact), len(atoms.examples)
+        text, values = atoms.subject, len(atoms.examples)
         return self._find((Kind.FACT, key), Variable(Kind.FACT, text, "", values, atoms))
 
     def approval(self) -> int:

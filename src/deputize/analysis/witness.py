@@ -6,6 +6,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from deputize.analysis.dimension import first_bit
 from deputize.analysis.fact_atoms import FactAtoms
 from deputize.analysis.space import Space
 from deputize.analysis.telling import state_text
+from deputize.analysis.time_atoms import TimeAtoms
 from deputize.analysis.variables import YES, Kind
 from deputize.core.a2a import GRPC_SERVICE
 from deputize.core.call_patterns import text_matches
@@ -36,7 +38,7 @@ class Hinge(NamedTuple):
 
 
 class Witness(NamedTuple):
-    """A request; `acr` is empty and `login_age` None where they do not matter.
+    """A request; `acr` is empty, `login_age` and `at` (its time) None where they do not matter.
 
     `has_other_body` asks for a body that is no call of any protocol.
     """
@@ -56,6 +58,7 @@ class Witness(NamedTuple):
     upgrade: str
     call: Call | None
     has_other_body: bool
+    at: datetime | None
     hinges: list[Hinge]
 
     @property
@@ -88,6 +91,7 @@ class Witness(NamedTuple):
                 "name": call.name,
                 "arguments": dict(call.arguments or {}),
             },
+            "at": None if self.at is None else self.at.isoformat(),
             "otherBody": self.has_other_body,
             "provided": [hinge.text for hinge in self.hinges],
         }
@@ -101,6 +105,7 @@ def pick(space: Space, box: Box) -> Witness:
     facts = _Facts({}, {}, {})
     scopes: list[str] = []
     acr, login_age = "", None
+    at: datetime | None = None
     hinges: list[Hinge] = []
     variables = space.variables
     # Facts last: what is a claim of the principal already is not put there again.
@@ -118,6 +123,8 @@ def pick(space: Space, box: Box) -> Witness:
             acr = ("", *variables.contexts)[first_bit(mask)]
         elif variable.kind is Kind.LOGIN_AGE:
             login_age = (None, *variables.login_ages)[first_bit(mask)]
+        elif isinstance(variable.of, TimeAtoms) and at is None:
+            at = variable.of.moment(first_bit(mask))
         elif not (
             isinstance(variable.of, FactAtoms) and facts.put(variable.of, first_bit(mask), values)
         ):
@@ -143,6 +150,7 @@ def pick(space: Space, box: Box) -> Witness:
         upgrade=space.upgrades.example(upgrade),
         call=_call(space, call, segments, facts.arguments),
         has_other_body=space.calls.example(call) == OTHER_BODY,
+        at=at,
         hinges=hinges,
     )
 
