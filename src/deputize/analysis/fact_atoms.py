@@ -86,7 +86,7 @@ class FactAtoms(ValueAtoms):
             found.setdefault(signature, example)
         if values.elements is not None:
             for signature, listed in self._lists(values.elements).items():
-                found.setdefault(signature, Example(listed, f"a list like {show(listed)}"))
+                found.setdefault(signature, Example(listed, f"like {show(listed)}"))
         return dict(sorted(found.items(), key=lambda item: not item[1].is_readable))
 
     def _lists(self, elements: Sequence[Json]) -> dict[Signature, list[Json]]:

@@ -164,7 +164,7 @@ def _other_texts(listed: Sequence[str], conditions: Iterable[Compares]) -> list[
                 text = f"{begin}{filler}{up}{filler if up else ''}{end}"
                 others = (beginnings, begin, str.startswith), (ends, end, str.endswith)
                 if text not in listed and all(_is_longest(text, *each) for each in others):
-                    found.append(Example(text, f"a text like {text}"))
+                    found.append(Example(text, f"like {text}"))
                     break
     return found
 

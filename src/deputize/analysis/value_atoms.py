@@ -8,6 +8,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from itertools import product
 from typing import Final, NamedTuple
 
 from deputize.analysis.boxes import Mask
@@ -19,6 +20,8 @@ from deputize.core.conditions import Condition
 HOLDS, FAILS, UNCLEAR = range(3)
 MAX_STEPS = 60_000
 """How often conditions on one thing are asked."""
+INEXACT = "like "
+"""How an example is told that stands for many values."""
 _MAX_TOLD = 60
 
 Said = Hashable
@@ -83,10 +86,13 @@ class ValueAtoms:
             for words, told in _words(each):
                 if told == mask:
                     return f"{words}{text}"
-        for text, each in known:
-            for other, others in known:
-                if each.holds & ~others.holds == mask:
-                    return f"{text}, but not {other.removeprefix(f'{self.subject} ')}"
+        is_inexact = any(self.examples[at].text.startswith(INEXACT) for at in bits(mask))
+        for (text, each), (other, others) in product(known, known):
+            short = other.removeprefix(f"{self.subject} ")
+            if each.holds & ~others.holds == mask:
+                return f"{text}, but not {short}"
+            if is_inexact and each.holds & others.holds == mask:
+                return f"{text}, and {short}"
         return ""
 
     def _as_values(self, mask: Mask) -> str:

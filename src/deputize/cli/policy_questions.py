@@ -148,7 +148,8 @@ def policy_diff(
         print_entries(console, "newly allowed", "bold red", widened)
         print_entries(console, "newly refused", "bold green", narrowed)
         for old_name, new_name in renamed:
-            text = f"the budget of {old_name} is taken for that of {new_name}: it is counted anew"
+            text = f"the budget of {old_name} is taken to go on as that of {new_name}"
+            text += ": the service counts it anew"
             console.print(visible(text))
         console.print(f"{len(widened)} newly allowed, {len(narrowed)} newly refused")
     widens_mode = before.mode == "enforce" and after.mode == "observe"

@@ -98,7 +98,7 @@ def test_a_renamed_rule_with_a_budget_is_told_but_widens_nothing(tmp_path: Path)
     found = changed(tmp_path, budget, {**budget, "name": "other"})
     assert found["widened"] == found["narrowed"] == []
     assert found["renamedBudgets"] == [{"old": "orders/read", "new": "orders/other"}]
-    assert "counted anew" in run("diff", tmp_path / "0.yaml", tmp_path / "1.yaml").stdout
+    assert "counts it anew" in run("diff", tmp_path / "0.yaml", tmp_path / "1.yaml").stdout
 
 
 def test_approvals_are_compared_by_service_and_approver(tmp_path: Path) -> None:
