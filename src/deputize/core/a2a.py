@@ -22,8 +22,7 @@ from deputize.core.model import Call, Json, Protocol
 GRPC_SERVICE = "lf.a2a.v1.A2AService"
 MAX_TASK_ID = 256
 
-# By operation: the member of the params that holds the task's id, empty where there is none.
-_OPERATIONS: Mapping[str, str] = {
+OPERATIONS: Mapping[str, str] = {
     "SendMessage": "",
     "SendStreamingMessage": "",
     "GetTask": "id",
@@ -36,8 +35,8 @@ _OPERATIONS: Mapping[str, str] = {
     "DeleteTaskPushNotificationConfig": "taskId",
     "GetExtendedAgentCard": "",
 }
-# The same of 0.3, which calls the task of a push notification config `id` in all but one.
-_OPERATIONS_OF_0_3: Mapping[str, tuple[str, str]] = {
+"""By operation: the member of the params that holds the task's id, empty where there is none."""
+OPERATIONS_OF_0_3: Mapping[str, tuple[str, str]] = {
     "message/send": ("SendMessage", ""),
     "message/stream": ("SendStreamingMessage", ""),
     "tasks/get": ("GetTask", "id"),
@@ -49,6 +48,9 @@ _OPERATIONS_OF_0_3: Mapping[str, tuple[str, str]] = {
     "tasks/pushNotificationConfig/delete": ("DeleteTaskPushNotificationConfig", "id"),
     "agent/getAuthenticatedExtendedCard": ("GetExtendedAgentCard", ""),
 }
+"""By method of 0.3: the operation, and that member; most call the task of a push notification
+config `id`."""
+
 _PARAMS: Mapping[str, str] = {
     "id": "id",
     "taskid": "taskId",
@@ -121,17 +123,17 @@ def read_a2a_grpc(segments: tuple[str, ...]) -> Call:
         CallError: another service, or an unknown operation.
     """
     match segments:
-        case (service, operation) if service == GRPC_SERVICE and operation in _OPERATIONS:
+        case (service, operation) if service == GRPC_SERVICE and operation in OPERATIONS:
             return Call(Protocol.A2A, operation, "", None, None)
     raise CallError("no operation of A2A")
 
 
 def _read_call(message: Message) -> Call:
-    operation, member = message.method, _OPERATIONS.get(message.method)
+    operation, member = message.method, OPERATIONS.get(message.method)
     if member is None:
-        if message.method not in _OPERATIONS_OF_0_3:
+        if message.method not in OPERATIONS_OF_0_3:
             raise CallError("no operation of A2A")
-        operation, member = _OPERATIONS_OF_0_3[message.method]
+        operation, member = OPERATIONS_OF_0_3[message.method]
     params = message.params or {}
     for name in params:
         # Protobuf's JSON has taskId and task_id for one field.

@@ -38,6 +38,9 @@ _FIRST_WITHOUT_BATCHES = date(2025, 6, 18)
 _FIRST_WITH_BOUND_HEADERS = date(2026, 7, 28)
 _HEADER_NAMED = frozenset({"tools/call", "prompts/get", "resources/read"})
 _BODY_NAMED = frozenset({"completion/complete", "resources/subscribe", "resources/unsubscribe"})
+NAMED_METHODS = _HEADER_NAMED | _BODY_NAMED
+"""Methods whose calls have a name; the name of all others is empty."""
+
 _BY_NAME = frozenset({"tools/call", "prompts/get"})
 _BY_URI = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
 _PARAMS = frozenset({"name", "uri", "arguments", "ref", "_meta"})

@@ -94,8 +94,8 @@ def test_where_no_good_text_is_found_a_bad_one_is_kept() -> None:
 
 
 def test_the_calls_are_those_of_the_protocols() -> None:
-    assert set(OPERATIONS) == set(a2a._OPERATIONS)
-    assert set(NAMED_METHODS) == mcp._HEADER_NAMED | mcp._BODY_NAMED
+    assert set(OPERATIONS) == set(a2a.OPERATIONS)
+    assert set(NAMED_METHODS) == mcp.NAMED_METHODS
     assert set(URI_METHODS) == mcp._BY_URI
 
 

@@ -10,10 +10,8 @@ import yaml
 
 from deputize.config.lints.run import lint
 from deputize.config.lints.table import LINTS, Lint
-from deputize.config.lints.words import FORMER_OPERATIONS, NAMED_METHODS, OPERATIONS
 from deputize.config.loader import load
 from deputize.config.policy_loader import read_policies
-from deputize.core import a2a, mcp
 from tests.harness.linted import (
     ANYONE,
     BUDGET,
@@ -148,13 +146,6 @@ def test_a_bound_that_bounds_something_is_not_pointless() -> None:
 def test_a_lint_can_be_left_out() -> None:
     policy = sources({"rules": [{}, FORBID]})
     assert lint(policy, make_service(), NOW, {Lint.SHADOWED}) == []
-
-
-def test_the_words_are_those_of_the_readers() -> None:
-    former = {name: operation for name, (operation, _) in a2a._OPERATIONS_OF_0_3.items()}
-    assert former == FORMER_OPERATIONS
-    assert set(a2a._OPERATIONS) == OPERATIONS
-    assert mcp._HEADER_NAMED | mcp._BODY_NAMED == NAMED_METHODS
 
 
 FINDINGS = {

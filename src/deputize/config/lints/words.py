@@ -4,8 +4,8 @@ Rules of this file:
 - Unknown operations of A2A are refused before any rule is asked, so a rule about one is a slip.
 - The Model Context Protocol is open for further methods: only a likely slip is one.
 
-Sources: MCP 2025-11-25 and 2026-07-28 `schema` (requests and notifications of clients); A2A 1.0
-`specification/a2a.proto`; A2A 0.3.0 section 7 (former names).
+Sources: MCP 2025-11-25 and 2026-07-28 `schema` (requests and notifications of clients); for A2A
+`core/a2a.py`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,11 @@ from collections.abc import Iterator
 from deputize.config.lints.subject import PlacedRule
 from deputize.config.lints.table import Lint
 from deputize.config.problems import Problem, nearest
+from deputize.core.a2a import OPERATIONS, OPERATIONS_OF_0_3
 from deputize.core.call_patterns import text_matches
 from deputize.core.matching import ANY
-from deputize.core.mcp import RESPONSE
+from deputize.core.mcp import NAMED_METHODS, RESPONSE
 
-NAMED_METHODS = frozenset(
-    {
-        "completion/complete",
-        "prompts/get",
-        "resources/read",
-        "resources/subscribe",
-        "resources/unsubscribe",
-        "tools/call",
-    }
-)
-"""Methods of MCP whose calls have a name; the name of all others is empty."""
 MCP_METHODS = NAMED_METHODS | {
     "initialize",
     "logging/setLevel",
@@ -54,20 +44,6 @@ MCP_METHODS = NAMED_METHODS | {
     "tools/list",
     RESPONSE,
 }
-FORMER_OPERATIONS = {
-    "message/send": "SendMessage",
-    "message/stream": "SendStreamingMessage",
-    "tasks/get": "GetTask",
-    "tasks/cancel": "CancelTask",
-    "tasks/resubscribe": "SubscribeToTask",
-    "tasks/pushNotificationConfig/set": "CreateTaskPushNotificationConfig",
-    "tasks/pushNotificationConfig/get": "GetTaskPushNotificationConfig",
-    "tasks/pushNotificationConfig/list": "ListTaskPushNotificationConfigs",
-    "tasks/pushNotificationConfig/delete": "DeleteTaskPushNotificationConfig",
-    "agent/getAuthenticatedExtendedCard": "GetExtendedAgentCard",
-}
-"""Operations of A2A 1.0 by their names in 0.3; requests may have those, rules may not."""
-OPERATIONS = frozenset(FORMER_OPERATIONS.values()) | {"ListTasks"}
 
 _GRPC_METHOD = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*/[A-Za-z_][A-Za-z0-9_]*")
 _GRPC_BEGINNING = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_.]*(?:/[A-Za-z0-9_]*)?)?\*")
@@ -87,8 +63,9 @@ def dead_calls(placed: PlacedRule) -> Iterator[Problem]:
     if written.a2a is not None:
         for position, operation in enumerate(written.a2a.operations):
             if not any(text_matches(operation, known) for known in OPERATIONS):
-                former = FORMER_OPERATIONS.get(operation)
-                near = f"; it is `{former}`" if former else nearest(operation, OPERATIONS)
+                # Requests may have the names of 0.3, rules may not.
+                former = OPERATIONS_OF_0_3.get(operation)
+                near = f"; it is `{former[0]}`" if former else nearest(operation, OPERATIONS)
                 message = f"`{operation}` is no operation of A2A 1.0{near}"
                 where = ("a2a", "operations", position)
                 yield placed.finding(Lint.UNREACHABLE, message, *where)
