@@ -3,13 +3,8 @@ from __future__ import annotations
 import json
 import re
 
-from deputize.core.approval import (
-    ApprovalNeed,
-    ApprovalService,
-    ApprovalSubject,
-    describe_call,
-    verify_approval,
-)
+from deputize.core.approval import ApprovalNeed, ApprovalService, verify_approval
+from deputize.core.approved_call import ApprovalSubject, describe_call
 from deputize.core.keys import Algorithm
 from deputize.core.model import Action, Call, Protocol
 from tests.docs.markdown_files import ROOT, pages

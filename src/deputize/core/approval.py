@@ -23,7 +23,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deputize.core.approved_call import ApprovalError, ApprovalSubject, describe_call
+from deputize.core.approved_call import ApprovalError, ApprovalSubject
 from deputize.core.claims import ClaimError, is_within_times, read_text, read_time
 from deputize.core.jws import JwsError, UnverifiedJws, read_unverified_jws
 from deputize.core.keys import (
@@ -36,17 +36,6 @@ from deputize.core.keys import (
 from deputize.core.model import Approved, Json, UseOnce
 from deputize.core.profiles import normalize_type
 from deputize.core.verdict import KeyWanted
-
-__all__ = [
-    "APPROVAL",
-    "APPROVAL_TYPE",
-    "ApprovalError",
-    "ApprovalNeed",
-    "ApprovalService",
-    "ApprovalSubject",
-    "describe_call",
-    "verify_approval",
-]
 
 APPROVAL_TYPE = "deputize-approval+jwt"
 APPROVAL = "approval"
