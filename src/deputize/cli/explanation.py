@@ -104,8 +104,8 @@ def to_json(asked: AccessRequest, decision: Decision, snapshot: Snapshot) -> dic
 def obligation_texts(decision: Decision) -> list[str]:
     """What the service must do before the allow leaves it; offline nothing of it is done."""
     verdict = decision.verdict
-    duties = verdict.obligations if isinstance(verdict, Permit) else ()
-    return [_obligation_text(duty) for duty in duties]
+    obligations = verdict.obligations if isinstance(verdict, Permit) else ()
+    return [_obligation_text(obligation) for obligation in obligations]
 
 
 def print_explanation(asked: AccessRequest, decision: Decision, snapshot: Snapshot) -> None:
@@ -181,15 +181,15 @@ def _withheld(decision: Decision, limits: Limits) -> frozenset[Scope]:
     return delegation.scopes - limits.apply(delegation)
 
 
-def _obligation_text(duty: Obligation) -> str:
-    match duty:
+def _obligation_text(obligation: Obligation) -> str:
+    match obligation:
         case Introspect(issuer):
             return f"ask {issuer} whether the token is active"
         case Spend(limit=limit, window=window, rule=rule, is_enforced=is_enforced):
             only = "" if is_enforced else ", which is only observed"
             return f"the budget of {rule} is not used up: {limit} calls in {window} s{only}"
         case _:
-            return f"the {duty.key.partition(':')[0]} must not have been used before"
+            return f"the {obligation.key.partition(':')[0]} must not have been used before"
 
 
 def _observed_json(observed: Denial) -> dict[str, object]:

@@ -30,7 +30,7 @@ def spend_after(decision: Decision, used: int, at: float) -> Decision:
 
 
 def _has_budget(permit: Permit) -> bool:
-    return any(isinstance(duty, Spend) for duty in permit.obligations)
+    return any(isinstance(obligation, Spend) for obligation in permit.obligations)
 
 
 class _Uses:

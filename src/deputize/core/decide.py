@@ -74,7 +74,7 @@ def locate(error: Exception) -> str:
 
 
 def overrule(decision: Decision, denial: Denial) -> Decision:
-    """The same decision, refused after all: a duty that goes with it could not be done."""
+    """The same decision, refused after all: an obligation that goes with it could not be met."""
     return _answer_anew(decision, denial)
 
 

@@ -153,7 +153,7 @@ def _join(rulings: list[Ruling]) -> Ruling:
         frozenset[Scope]().union(*(grant.scopes for grant in grants)),
         tuple(dict.fromkeys(fact for grant in grants for fact in grant.upstream_facts)),
         any(grant.use_once for grant in grants),
-        tuple(duty for grant in grants for duty in grant.owed),
+        tuple(obligation for grant in grants for obligation in grant.owed),
         tuple(approval for grant in grants for approval in grant.approvals),
     )
     return Ruling(grant, next((ruling.observed for ruling in rulings if ruling.observed), None))

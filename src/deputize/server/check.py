@@ -216,7 +216,7 @@ class Checker:
 
 
 def _answer(request: AccessRequest, decision: Decision, answers: Answers) -> tuple[Decision, bytes]:
-    """The answer, and the decision it gives: a duty that cannot be done refuses after all."""
+    """The answer, and the decision it gives: an obligation that cannot be met refuses after all."""
     try:
         return decision, _write(request, decision, answers)
     except ObligationError as error:

@@ -18,7 +18,7 @@ class Answers(Protocol):
     """Writes an answer."""
 
     def to_response(self, request: AccessRequest, decision: Decision) -> bytes:
-        """Serializes it; raises ObligationError when a duty of the grant cannot be done."""
+        """Serializes it; raises ObligationError when one of the grant cannot be met."""
 
 
 @dataclass(frozen=True, slots=True)
