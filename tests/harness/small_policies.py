@@ -77,7 +77,7 @@ WORLDS = (
     ("x-a", "budgets", "unused"),
     ("paths", "path condition", "x-a"),
     ("approval", "budgets", "x-b", "upgrades"),
-    ("mixed", "x-a", "claims"),
+    ("mixed", "x-b"),
 )
 _TEXTS: Sequence[tuple[Scalar, ...]] = (("EU",), ("US",), ("EU", "US"), ("EUR", "X"))
 _NUMBERS: Sequence[tuple[Scalar, ...]] = ((1,), (2,), (1, 2), (3, 1.5))

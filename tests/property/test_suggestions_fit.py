@@ -10,12 +10,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deputize.cli.court import AgentCall, Court, SupposedCall
+from deputize.cli.court import Court
 from deputize.cli.recorded import Recorded
 from deputize.cli.route_folding import fold_path
 from deputize.cli.suggest import find_refused
 from deputize.cli.suggestion_guard import ask_again, is_meant, suggest_guarded
 from deputize.cli.suggestion_text import to_yaml
+from deputize.cli.supposed_call import AgentCall, SupposedCall
 from deputize.config.policy_loader import load_policies
 from deputize.core.model import Protocol
 from deputize.core.verdict import Effect

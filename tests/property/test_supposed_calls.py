@@ -11,8 +11,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deputize.cli.court import AgentCall, Court, SupposedCall, SupposedCallError
+from deputize.cli.court import Court
 from deputize.cli.nearest import find_nearest
+from deputize.cli.supposed_call import AgentCall, SupposedCall, SupposedCallError
 from deputize.core.model import DelegationStyle, Kind, Protocol
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Effect

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypeVar
 
-from deputize.cli.court import DEFAULT_AT, AgentCall, SupposedCall
+from deputize.cli.supposed_call import DEFAULT_AT, AgentCall, SupposedCall
 from deputize.config.test_schema import URL, CallPrincipal, CallSettings
 from deputize.core.model import DelegationStyle, Kind, Protocol
 

@@ -21,8 +21,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from deputize.cli.supposed_call import (
-    DEFAULT_AT,
-    AgentCall,
     SupposedCall,
     SupposedCallError,
     ask,
@@ -51,16 +49,6 @@ from deputize.core.snapshot import Snapshot
 from deputize.core.spiffe import SpiffeIdError, TrustDomain, parse_spiffe_id
 from deputize.core.verdict import Decision, Denial, Denied
 from deputize.server.state import Fetched, TokenMemory, build_snapshot
-
-__all__ = [
-    "APPROVER",
-    "DEFAULT_AT",
-    "AgentCall",
-    "Court",
-    "Judgement",
-    "SupposedCall",
-    "SupposedCallError",
-]
 
 APPROVER = "supposed-approver"
 """Who approved where nobody is named."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deputize.cli.case_calls import absent_part, merge_calls, suppose
-from deputize.cli.court import Court, SupposedCall
+from deputize.cli.court import Court
+from deputize.cli.supposed_call import SupposedCall
 from deputize.config.files import is_test_file, is_there
 from deputize.config.loader import MAX_FILE_BYTES, load
 from deputize.config.policy_compiler import SourcedPolicies

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from deputize.cli.court import Court, Judgement, SupposedCallError
+from deputize.cli.court import Court, Judgement
 from deputize.cli.inputs import refuse_input
 from deputize.cli.junit import CaseReport, render_junit
 from deputize.cli.nearest import find_nearest
 from deputize.cli.policy_cases import Case, RulePlace, Suite, load_suites
+from deputize.cli.supposed_call import SupposedCallError
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.test_schema import NOT_OBSERVED, Expectation
 from deputize.core.model import RuleRef

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from deputize.cli.court import AgentCall, Court, SupposedCall, SupposedCallError
+from deputize.cli.court import Court
 from deputize.cli.recorded import Recorded, RecordedCall
 from deputize.cli.replay_call import Asked, read_again, suppose
 from deputize.cli.replay_conditions import Unknown
 from deputize.cli.replay_variants import Known, Variants, vary
+from deputize.cli.supposed_call import AgentCall, SupposedCall, SupposedCallError
 from deputize.config.policy_compiler import CompiledPolicies
 from deputize.core.audit_event import MAX_TEXT
 from deputize.core.model import RuleRef

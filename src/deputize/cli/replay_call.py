@@ -7,7 +7,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-from deputize.cli.court import DEFAULT_AT, SupposedCall
 from deputize.cli.recorded import Recorded, RecordedCall
 from deputize.cli.replay_conditions import RECORDED_FACTS, claims_of
 from deputize.cli.replay_expressions import (
@@ -17,6 +16,7 @@ from deputize.cli.replay_expressions import (
     facts_of_expression,
 )
 from deputize.cli.replay_variants import login_claims
+from deputize.cli.supposed_call import DEFAULT_AT, SupposedCall
 from deputize.config.policy_compiler import CompiledPolicies
 from deputize.core.case import Source
 from deputize.core.conditions import Compares, EqualsClaim, Exists, Expression, Within

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
-from deputize.cli.court import Court, Judgement, SupposedCall, SupposedCallError
+from deputize.cli.court import Court, Judgement
 from deputize.cli.inputs import refuse_input
 from deputize.cli.offline import read_revocations
 from deputize.cli.request_flags import read_pairs
+from deputize.cli.supposed_call import SupposedCall, SupposedCallError
 from deputize.config.loader import Loaded
 from deputize.config.problems import ConfigError, nearest
 from deputize.core.request import AUTHORIZATION, PROOF

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from deputize.cli.court import AgentCall, Court, SupposedCall, SupposedCallError
+from deputize.cli.court import Court
+from deputize.cli.supposed_call import AgentCall, SupposedCall, SupposedCallError
 from deputize.config.problems import ConfigError
 from deputize.core.model import Call, DelegationStyle, Kind, Protocol, Spend, UseOnce
 from deputize.core.reasons import Reason

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from deputize.cli import near_miss
-from deputize.cli.court import AgentCall, Court, SupposedCall
+from deputize.cli.court import Court
 from deputize.cli.near_miss import explain_principal, hint_spelling, show
 from deputize.cli.nearest import PARTS, Nearest, find_nearest
+from deputize.cli.supposed_call import AgentCall, SupposedCall
 from deputize.core.matching import PrincipalPattern
 from deputize.core.model import Json, Kind, Principal, Protocol
 from tests.harness.config_files import changed

@@ -10,7 +10,8 @@ import pytest
 from deputize.analysis.policy_set import Asked, PolicySet
 from deputize.analysis.questions import ask, compare
 from deputize.analysis.witness import Witness
-from deputize.cli.court import AgentCall, Court, SupposedCall
+from deputize.cli.court import Court
+from deputize.cli.supposed_call import AgentCall, SupposedCall
 from deputize.config.policy_compiler import CompiledPolicies
 from deputize.config.policy_loader import load_policies
 from deputize.core.verdict import Permit

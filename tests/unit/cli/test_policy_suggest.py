@@ -11,8 +11,9 @@ import pytest
 import yaml
 from typer.testing import Result
 
-from deputize.cli.court import AgentCall, Court, SupposedCall
+from deputize.cli.court import Court
 from deputize.cli.recorded import Recorded
+from deputize.cli.supposed_call import AgentCall, SupposedCall
 from deputize.config.policy_loader import load_policies
 from deputize.core.audit_form import AuditEvent
 from deputize.core.model import Protocol
