@@ -8,11 +8,9 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import get_args
-
 from pydantic import BaseModel
 
-from deputize.config.model import Model
+from deputize.config.model import Model, inner_model
 from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.strict_yaml import Document, parse_documents
@@ -104,14 +102,7 @@ def _order(node: Node, model: type[BaseModel] | None) -> None:
     known = [(entry, "" if entry.key is None else entry.key.value) for entry in node.entries]
     node.entries = [entry for entry, name in sorted(known, key=lambda each: names.index(each[1]))]
     for entry, name in known:
-        _order(entry.value, _inner_model(fields[name].annotation))
-
-
-def _inner_model(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_inner_model(argument) for argument in get_args(annotation))
-    return next((model for model in found if model is not None), None)
+        _order(entry.value, inner_model(fields[name].annotation))
 
 
 def _check_same(text: str, result: str, documents: list[Document], file: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_camel
 
@@ -28,3 +30,11 @@ class Model(BaseModel):
         if given is None:
             raise ValueError("has no value; leave it out, or say what it is")
         return given
+
+
+def inner_model(annotation: object) -> type[BaseModel] | None:
+    """The model of a field, or of the entries of its list; None where it has none."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (inner_model(argument) for argument in get_args(annotation))
+    return next((model for model in found if model is not None), None)

@@ -8,7 +8,7 @@ from typing import TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from deputize.config.model import Model
+from deputize.config.model import Model, inner_model
 from deputize.config.problems import MAX_PROBLEMS, ConfigError, Problem, nearest, show_found
 from deputize.config.strict_yaml import Document
 
@@ -86,7 +86,7 @@ def _right_place(model: type[BaseModel], key: str) -> str:
     below = [
         name
         for name, field in fields.items()
-        if (inner := _inner_model(field.annotation)) is not None
+        if (inner := inner_model(field.annotation)) is not None
         and not _has_list(field.annotation)
         and key in _keys_of(inner)
     ]
@@ -118,7 +118,7 @@ def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[B
     for step in location:
         for field in current.model_fields.values():
             if field.alias == step:
-                current = _inner_model(field.annotation) or current
+                current = inner_model(field.annotation) or current
     return current
 
 
@@ -128,16 +128,6 @@ def _keys_of(model: type[BaseModel]) -> set[str]:
 
 def _has_list(annotation: object) -> bool:
     return get_origin(annotation) in (list, dict) or any(map(_has_list, get_args(annotation)))
-
-
-def _inner_model(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        found = _inner_model(argument)
-        if found is not None:
-            return found
-    return None
 
 
 def _lower_first(text: str) -> str:
