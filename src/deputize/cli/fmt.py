@@ -11,9 +11,8 @@ from typing import Annotated
 import typer
 
 from deputize.cli.inputs import refuse_input
-from deputize.config.files import is_folder
+from deputize.config.files import is_folder, read_file
 from deputize.config.formatting import KINDS, format_file, kind_of
-from deputize.config.loader import MAX_FILE_BYTES
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.strict_yaml import parse_documents
 
@@ -42,7 +41,7 @@ def fmt(
     files = [file for path in paths for file in _files(path)]
     for file in dict.fromkeys(files):
         try:
-            before = _read(file)
+            before, _ = read_file(file)
             if file not in paths and _is_other(before, file):
                 continue
             after = format_file(before, str(file))
@@ -75,17 +74,6 @@ def _files(path: Path) -> list[Path]:
     except OSError as error:
         refuse_input(f"{path}: {error.strerror}")
     return sorted(file for file in found if not file.name.startswith("."))
-
-
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            octets = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError([Problem(str(file), 0, "", f"{error.strerror}")]) from None
-    if len(octets) > MAX_FILE_BYTES:
-        raise ConfigError([Problem(str(file), 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
-    return octets
 
 
 def _is_other(octets: bytes, file: Path) -> bool:

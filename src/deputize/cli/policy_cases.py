@@ -15,8 +15,8 @@ from typing import NamedTuple
 from deputize.cli.case_calls import absent_part, merge_calls, suppose
 from deputize.cli.court import Court
 from deputize.cli.supposed_call import SupposedCall
-from deputize.config.files import is_test_file, is_there
-from deputize.config.loader import MAX_FILE_BYTES, load
+from deputize.config.files import is_test_file, is_there, read_file
+from deputize.config.loader import load
 from deputize.config.policy_compiler import SourcedPolicies
 from deputize.config.policy_loader import compile_sources, is_service, read_policies
 from deputize.config.problems import ConfigError, Problem, nearest
@@ -106,13 +106,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _documents(file: Path) -> list[Document]:
-    try:
-        with file.open("rb") as stream:
-            octets = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError([Problem(str(file), 0, "", f"{error.strerror}")]) from None
-    if len(octets) > MAX_FILE_BYTES:
-        raise ConfigError([Problem(str(file), 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
+    octets, _ = read_file(file)
     documents = parse_documents(octets, str(file))
     if not documents:
         raise ConfigError([Problem(str(file), 0, "", "no cases in this file")])

@@ -1,10 +1,14 @@
-"""Which files a configuration consists of, and how they look from outside."""
+"""Which files a configuration consists of, how they look from outside, and what is in them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import NamedTuple
+
+from deputize.config.problems import ConfigError, Problem
+
+MAX_FILE_BYTES = 32 * 1024 * 1024
 
 
 class FileLook(NamedTuple):
@@ -34,6 +38,23 @@ def sign_files(sources: tuple[Path, ...]) -> Signature:
             except OSError:
                 looks.append(FileLook(str(file), 0, 0, 0))
     return tuple(looks)
+
+
+def read_file(file: Path) -> tuple[bytes, FileLook]:
+    """All of a file, and how it looked when it was read.
+
+    Raises:
+        ConfigError: it cannot be read, or is larger than `MAX_FILE_BYTES`.
+    """
+    try:
+        with file.open("rb") as stream:
+            look = look_of(file, os.fstat(stream.fileno()))
+            octets = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError([Problem(str(file), 0, "", f"{error.strerror}")]) from None
+    if len(octets) > MAX_FILE_BYTES:
+        raise ConfigError([Problem(str(file), 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
+    return octets, look
 
 
 def policy_files(path: Path) -> list[Path]:

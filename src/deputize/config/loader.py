@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,8 +23,8 @@ from deputize.config.files import (
     Signature,
     is_folder,
     is_there,
-    look_of,
     policy_files,
+    read_file,
     sign_files,
 )
 from deputize.config.model import Model
@@ -35,8 +34,6 @@ from deputize.config.references import Known, check_references, known_names
 from deputize.config.schema import ServiceConfig, ServiceSpec
 from deputize.config.strict_yaml import Document, parse_documents
 from deputize.config.validation import validate
-
-MAX_FILE_BYTES = 32 * 1024 * 1024
 
 ResultT = TypeVar("ResultT")
 ModelT = TypeVar("ModelT", bound=Model)
@@ -135,14 +132,7 @@ class _Reading:
             return None
 
     def read(self, file: Path) -> bytes:
-        try:
-            with file.open("rb") as stream:
-                look = look_of(file, os.fstat(stream.fileno()))
-                octets = stream.read(MAX_FILE_BYTES + 1)
-        except OSError as error:
-            raise ConfigError([Problem(str(file), 0, "", f"{error.strerror}")]) from None
-        if len(octets) > MAX_FILE_BYTES:
-            raise ConfigError([Problem(str(file), 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
+        octets, look = read_file(file)
         self.looks.append(look)
         # The length keeps two files from being read as one.
         self.digest.update(f"{len(octets)}\n".encode())

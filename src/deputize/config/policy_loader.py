@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deputize.config.files import policy_files
-from deputize.config.loader import MAX_FILE_BYTES, collector_paused, load
+from deputize.config.files import policy_files, read_file
+from deputize.config.loader import collector_paused, load
 from deputize.config.policy_compiler import CompiledPolicies, SourcedPolicies, compile_policies
 from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.problems import ConfigError, Problem
@@ -73,11 +73,5 @@ def compile_sources(policies: SourcedPolicies) -> CompiledPolicies:
 
 
 def _documents(file: Path) -> list[Document]:
-    try:
-        with file.open("rb") as stream:
-            octets = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigError([Problem(str(file), 0, "", f"{error.strerror}")]) from None
-    if len(octets) > MAX_FILE_BYTES:
-        raise ConfigError([Problem(str(file), 0, "", f"larger than {MAX_FILE_BYTES} bytes")])
+    octets, _ = read_file(file)
     return parse_documents(octets, str(file))

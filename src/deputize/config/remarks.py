@@ -12,8 +12,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from deputize.config.files import is_folder, is_test_file, policy_files
-from deputize.config.loader import MAX_FILE_BYTES, Loaded
+from deputize.config.files import MAX_FILE_BYTES, is_folder, is_test_file, policy_files
+from deputize.config.loader import Loaded
 from deputize.config.policy_compiler import CompiledPolicies
 from deputize.core.rules import RuleEffect
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deputize.config import loader
+from deputize.config import files
 from deputize.config.loader import load
 from tests.harness.config_files import (
     POLICY,
@@ -107,7 +107,7 @@ def test_the_configuration_is_exactly_one_document(tmp_path: Path, text: str) ->
 
 
 def test_a_file_of_absurd_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "MAX_FILE_BYTES", len(SERVICE))
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", len(SERVICE))
     policy = POLICY + "#" * len(SERVICE)
     assert problem_places(write_world(tmp_path, policy=policy)) == [("orders.yaml", 0, "")]
 

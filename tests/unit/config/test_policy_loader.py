@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deputize.config import policy_loader
+from deputize.config import files
 from deputize.config.policy_loader import (
     compile_sources,
     is_service,
@@ -87,9 +87,9 @@ def test_what_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
 
 def test_a_file_has_a_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, a=POLICY)
-    monkeypatch.setattr(policy_loader, "MAX_FILE_BYTES", len(POLICY))
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", len(POLICY))
     assert names(tmp_path) == ["orders/read"]
-    monkeypatch.setattr(policy_loader, "MAX_FILE_BYTES", len(POLICY) - 1)
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", len(POLICY) - 1)
     assert refused(tmp_path) == [("a.yaml", "")]
 
 
