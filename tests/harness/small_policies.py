@@ -5,7 +5,7 @@ A world varies some dimensions widely and leaves the others nearly alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 from typing import NamedTuple, TypeVar
@@ -14,7 +14,7 @@ from deputize.analysis.policy_set import PolicySet
 from deputize.core.approval import ApprovalNeed
 from deputize.core.call_patterns import CallPattern
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import Compares, Condition, Exists, Operator, Scalar
+from deputize.core.conditions import Compares, Condition, Exists, Operator
 from deputize.core.limits import AgentCeiling, Limits, PrincipalScopes
 from deputize.core.matching import (
     PathPattern,
@@ -28,11 +28,11 @@ from deputize.core.rules import Budget, Rule
 from tests.harness.small_requests import (
     ISSUERS,
     SERVICES,
-    TWICE,
     Point,
     budget_names,
     every_request,
 )
+from tests.harness.small_values import HEADER_TEXTS, OF_HEADERS, VALUES
 from tests.harness.world import make_principal, make_rule
 
 ValueT = TypeVar("ValueT")
@@ -79,23 +79,6 @@ WORLDS = (
     ("approval", "budgets", "x-b", "upgrades"),
     ("mixed", "x-b"),
 )
-_TEXTS: Sequence[tuple[Scalar, ...]] = (("EU",), ("US",), ("EU", "US"), ("EUR", "X"))
-_NUMBERS: Sequence[tuple[Scalar, ...]] = ((1,), (2,), (1, 2), (3, 1.5))
-_HEADER_TEXTS: Sequence[tuple[Scalar, ...]] = (("1",), ("0", "1"), ("10",), (TWICE,))
-_VALUES: Mapping[Operator, Sequence[tuple[Scalar, ...]]] = {
-    Operator.EQUALS: (("EU",), (1,), (True,)),
-    Operator.ONE_OF: (*_TEXTS, *_NUMBERS),
-    Operator.NONE_OF: (*_TEXTS, *_NUMBERS, (False,)),
-    Operator.STARTS_WITH: (("E",), ("EU", "US"), ("a/",), ("X",)),
-    Operator.ENDS_WITH: (("U",), ("S", "R"), ("b",)),
-    Operator.AT_LEAST: ((1,), (2,), (1.5,)),
-    Operator.AT_MOST: ((1,), (2,), (1.5,)),
-    Operator.HAS_ANY: (*_TEXTS, *_NUMBERS),
-    Operator.HAS_ONLY: (*_TEXTS, *_NUMBERS),
-}
-_OF_HEADERS = (
-    Operator.EQUALS, Operator.ONE_OF, Operator.NONE_OF, Operator.STARTS_WITH, Operator.HAS_ANY,
-)  # fmt: skip
 
 
 class Route(NamedTuple):
@@ -191,14 +174,14 @@ class World:
         fact = Fact(Source.HEADER, (name,))
         if self._is_drawn(1 / 6):
             return Exists(fact, self._is_drawn(1 / 2))
-        return Compares(fact, self._pick(*_OF_HEADERS), self._pick(*_HEADER_TEXTS))
+        return Compares(fact, self._pick(*OF_HEADERS), self._pick(*HEADER_TEXTS))
 
     def _mixed_condition(self) -> Condition:
         fact = Fact(Source.CLAIM, ("mixed",))
         if self._is_drawn(1 / 10):
             return Exists(fact, self._is_drawn(1 / 2))
-        operator = self._pick(*_VALUES)
-        return Compares(fact, operator, self._pick(*_VALUES[operator]))
+        operator = self._pick(*VALUES)
+        return Compares(fact, operator, self._pick(*VALUES[operator]))
 
     def _approval(self) -> ApprovalNeed:
         services = self._random.sample(SERVICES, self._random.randint(1, 2))
