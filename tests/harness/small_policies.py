@@ -25,13 +25,7 @@ from deputize.core.matching import (
 )
 from deputize.core.model import Binding, Protocol, Resource, RuleRef, Scope, StepUp
 from deputize.core.rules import Budget, Rule
-from tests.harness.small_requests import (
-    ISSUERS,
-    SERVICES,
-    Point,
-    budget_names,
-    every_request,
-)
+from tests.harness.small_requests import ISSUERS, SERVICES, Point, budget_names, every_request
 from tests.harness.small_values import HEADER_TEXTS, OF_HEADERS, VALUES
 from tests.harness.world import make_principal, make_rule
 
