@@ -26,6 +26,7 @@ from deputize.cli.request_flags import (
     read_request,
 )
 from deputize.cli.supposed_token import SupposedToken, judge
+from deputize.config.problems import visible_text
 from deputize.core.decide import decide
 from deputize.core.request import AUTHORIZATION, PROOF
 from deputize.core.verdict import Permit
@@ -157,7 +158,7 @@ def explain(
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
     else:
         if told:
-            typer.echo(f"supposed: {told}")
+            typer.echo(visible_text(f"supposed: {told}"))
         print_explanation(asked, decision, snapshot)
     raise typer.Exit(0 if isinstance(decision.verdict, Permit) else 1)
 

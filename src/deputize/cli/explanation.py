@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from deputize.cli.nearest import call_text, find_nearest, refusal_of
+from deputize.cli.visible import visible
 from deputize.core.limits import Limits
 from deputize.core.model import (
     AccessRequest,
@@ -117,24 +118,24 @@ def print_explanation(asked: AccessRequest, decision: Decision, snapshot: Snapsh
     for number, entry in enumerate(answers):
         mark, style = marks[entry.state]
         question = f"{number}. {entry.question}".ljust(_QUESTION_WIDTH)
-        console.print(Text.assemble(question, (mark.ljust(5), style), entry.answer), end="\n")
+        console.print(Text.assemble(question, (mark.ljust(5), style), visible(entry.answer)))
     style = "bold green" if isinstance(decision.verdict, Permit) else "bold red"
     console.print(Text(f"\n{decision.effect.value}: {decision.reason.value}", style))
     for text in obligation_texts(decision):
-        console.print(Text(f"provided that: {text}"))
+        console.print(visible(f"provided that: {text}"))
     observed = decision.observed
     if observed is not None:
         said = f"observed only: {observed.reason.value}: {observed.detail}"
-        console.print(Text(said if observed.rule is None else f"{said} (rule {observed.rule})"))
+        console.print(visible(said if observed.rule is None else f"{said} (rule {observed.rule})"))
     if decision.rule is not None and isinstance(decision.verdict, Denial):
-        console.print(Text(f"rule: {decision.rule}"))
+        console.print(visible(f"rule: {decision.rule}"))
     nearest = find_nearest(asked, decision, snapshot)
     if nearest is not None:
-        console.print(Text(str(nearest)))
+        console.print(visible(str(nearest)))
     refusal = refusal_of(decision)
     if refusal is not None and refusal.approval is not None:
         to_approve = orjson.dumps(refusal.approval).decode()
-        console.print(Text(f"to be approved: {to_approve}"))
+        console.print(visible(f"to be approved: {to_approve}"))
     if isinstance(decision.verdict, Denial):
         info = REASONS[decision.reason]
         console.print(Text(f"{info.meaning}\nWhat to do: {info.remedy}"))

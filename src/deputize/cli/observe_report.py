@@ -24,6 +24,8 @@ from deputize.cli.audit_files import (
     read_audit,
 )
 from deputize.cli.recorded import Recorded
+from deputize.cli.visible import visible
+from deputize.config.problems import visible_text
 
 NO_RULE = "no rule matched"
 
@@ -137,13 +139,3 @@ def span(first: datetime, last: datetime) -> str:
     """From when to when, to the second."""
     texts = [moment.isoformat(timespec="seconds") for moment in (first, last)]
     return texts[0] if texts[0] == texts[1] else " to ".join(texts)
-
-
-def visible(text: str) -> Text:
-    """As text, never as markup or as commands to the terminal: what was asked may be hostile."""
-    return Text(visible_text(text))
-
-
-def visible_text(text: str) -> str:
-    """The text with everything that cannot be seen written as escapes."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -14,7 +14,8 @@ from deputize.analysis.policy_set import PolicySet
 from deputize.analysis.questions import Row
 from deputize.analysis.telling import Description
 from deputize.analysis.witness import Witness
-from deputize.cli.observe_report import visible, visible_text
+from deputize.cli.visible import visible
+from deputize.config.problems import visible_text
 from deputize.core.model import Json
 
 _LABEL_WIDTH = 13

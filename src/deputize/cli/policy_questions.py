@@ -19,7 +19,6 @@ from deputize.analysis.policy_set import Asked, PolicySet
 from deputize.analysis.questions import Answer, Claims, ask, compare
 from deputize.analysis.unnamed import find_unnamed
 from deputize.cli.inputs import refuse_input
-from deputize.cli.observe_report import visible, visible_text
 from deputize.cli.policy_answers import (
     Entry,
     count_text,
@@ -35,9 +34,10 @@ from deputize.cli.policy_asked import (
     read_principal,
     read_route,
 )
+from deputize.cli.visible import visible
 from deputize.config.loader import load
 from deputize.config.policy_loader import is_service, load_policies
-from deputize.config.problems import ConfigError
+from deputize.config.problems import ConfigError, visible_text
 
 UNDECIDED = 3
 AnswerT = TypeVar("AnswerT")

@@ -16,7 +16,7 @@ from deputize.cli.junit import CaseReport, render_junit
 from deputize.cli.nearest import find_nearest
 from deputize.cli.policy_cases import Case, RulePlace, Suite, load_suites
 from deputize.cli.supposed_call import SupposedCallError
-from deputize.config.problems import ConfigError, Problem
+from deputize.config.problems import ConfigError, Problem, visible_text
 from deputize.config.test_schema import NOT_OBSERVED, Expectation
 from deputize.core.model import RuleRef
 from deputize.core.verdict import Decision, Denial, Effect, Permit
@@ -176,11 +176,7 @@ def _describe(suite: Suite, result: Result) -> str:
     if result.missing:
         lines.append(f"  because   {result.missing}")
     # Names are texts of a file, and must not steer a terminal.
-    return "\n".join("".join(map(_escape, line)) for line in lines)
-
-
-def _escape(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+    return "\n".join(map(visible_text, lines))
 
 
 def _write_junit(target: Path, results: list[tuple[Suite, list[Result]]]) -> None:

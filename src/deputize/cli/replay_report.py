@@ -26,13 +26,14 @@ from deputize.cli.audit_files import (
     read_audit,
 )
 from deputize.cli.inputs import refuse_input
-from deputize.cli.observe_report import Tally, visible, visible_text
+from deputize.cli.observe_report import Tally
 from deputize.cli.recorded import Recorded
 from deputize.cli.replay import Outcome, Replay, recorded_claims, recorded_outcome
 from deputize.cli.replay_conditions import Unknown
+from deputize.cli.visible import visible
 from deputize.config.loader import load
 from deputize.config.policy_loader import is_service, load_policies
-from deputize.config.problems import ConfigError
+from deputize.config.problems import ConfigError, visible_text
 
 _KeyT = TypeVar("_KeyT")
 _RECORDABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")

@@ -8,11 +8,10 @@ import typer
 
 from deputize.cli.audit_files import AuditArguments, SinceOption, StrictOption, read_audit
 from deputize.cli.inputs import refuse_input
-from deputize.cli.observe_report import visible_text
 from deputize.cli.recorded import Recorded
 from deputize.cli.suggestion_guard import ask_again, is_meant, suggest_guarded
 from deputize.cli.suggestion_text import MAX_SHOWN, to_yaml
-from deputize.config.problems import ConfigError
+from deputize.config.problems import ConfigError, visible_text
 
 
 def policy_suggest(

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from deputize.cli.observe_report import Tally, span, visible_text
+from deputize.cli.observe_report import Tally, span
 from deputize.cli.suggestion import Suggested, Suggestion
 from deputize.cli.suggestion_seen import Route
+from deputize.config.problems import visible_text
 from deputize.core.model import Binding, Protocol
 
 MAX_SHOWN = 40

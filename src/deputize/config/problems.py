@@ -31,7 +31,7 @@ class Problem:
         pointer = f"{self.pointer}: " if self.pointer else ""
         text = f"{place}: {pointer}{self.message}"
         # Keys and values are quoted in it, and must not start a line of their own in a log.
-        return "".join(map(_escape, text))
+        return visible_text(text)
 
 
 class ConfigError(Exception):
@@ -42,8 +42,9 @@ class ConfigError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def _escape(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+def visible_text(text: str) -> str:
+    """The text with everything that cannot be seen written as escapes."""
+    return text if text.isprintable() else "".join(map(_escape, text))
 
 
 def show_found(value: object) -> str:
@@ -60,3 +61,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1)
     return f"; did you mean `{close[0]}`?" if close else f"; known: {', '.join(names)}"
+
+
+def _escape(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")

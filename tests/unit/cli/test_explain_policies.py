@@ -123,6 +123,13 @@ def test_of_several_calls_the_one_that_is_missing_is_named(shop: Shop) -> None:
     assert unmet(answer) == ["call"]
 
 
+def test_what_a_token_holds_cannot_steer_a_terminal(shop: Shop) -> None:
+    claims = {"groups": ["\x1b[2J\u009b31m"]}
+    told = shop.explain("https://orders.example/v1/orders/7", claims=claims, as_json=False)
+    assert "claim groups is [\\x1b[2J\\x9b31m]" in told.stdout
+    assert {"\x1b", "\u009b"}.isdisjoint(told.stdout)
+
+
 def test_a_forbid_is_named_and_nothing_is_nearest(shop: Shop) -> None:
     answer = shop.ask("https://orders.example/v1/orders/secret")
     assert (answer["rule"], answer["nearest"]) == ("shop/no-secrets", None)
