@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from deputize.core.call_patterns import CallPattern
 from deputize.core.case import Case, Fact, Source
-from deputize.core.conditions import Compares, Condition, EqualsClaim, Exists, Operator
+from deputize.core.comparisons import Compares, EqualsClaim, Exists, Operator
+from deputize.core.conditions import Condition
 from deputize.core.limits import NO_LIMITS, AgentCeiling, Limits, PrincipalScopes
 from deputize.core.matching import PrincipalPattern, parse_agent_pattern
 from deputize.core.model import (

@@ -14,7 +14,8 @@ from deputize.analysis.policy_set import PolicySet
 from deputize.core.approval import ApprovalNeed
 from deputize.core.call_patterns import CallPattern
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import Compares, Condition, Exists, Operator
+from deputize.core.comparisons import Compares, Exists, Operator
+from deputize.core.conditions import Condition
 from deputize.core.limits import AgentCeiling, Limits, PrincipalScopes
 from deputize.core.matching import (
     PathPattern,

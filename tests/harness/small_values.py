@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from deputize.core.conditions import Operator, Scalar
+from deputize.core.comparisons import Operator, Scalar
 from tests.harness.small_requests import TWICE
 
 _TEXTS: Sequence[tuple[Scalar, ...]] = (("EU",), ("US",), ("EU", "US"), ("EUR", "X"))

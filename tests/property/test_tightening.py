@@ -12,7 +12,7 @@ from deputize.analysis.policy_set import PolicySet
 from deputize.analysis.questions import compare
 from deputize.core.approval import ApprovalNeed
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import Compares, Operator, Scalar
+from deputize.core.comparisons import Compares, Operator, Scalar
 from deputize.core.model import RuleRef
 from deputize.core.rules import Budget, Rule, RuleEffect
 from tests.harness.small_policies import WORLDS, World

@@ -20,7 +20,8 @@ from deputize.analysis.space import Space
 from deputize.analysis.value_atoms import Answers
 from deputize.analysis.variables import ERROR, NO, YES
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import Compares, Condition, EqualsClaim, Exists, Expression, Within
+from deputize.core.comparisons import Compares, EqualsClaim, Exists
+from deputize.core.conditions import Condition, Expression, Within
 
 _LITERAL = re.compile(r"""\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*'""", re.DOTALL)
 _LITERAL_OR_SPACE = re.compile(rf"({_LITERAL.pattern})|\s+", re.DOTALL)

@@ -1,16 +1,15 @@
 """One fact: its values, as far as conditions tell them apart, and what each condition says.
 
 Rules of this file:
-- What a condition says of a value is asked of the condition itself (`core/conditions.py`).
+- What a condition says of a value is asked of the condition itself (`core/comparisons.py`).
 - Work is bounded: of a fact with too many conditions nothing is known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import islice, product
-from typing import Final, cast
+from typing import Final
 
 from deputize.analysis import value_atoms
 from deputize.analysis.boxes import Mask
@@ -23,24 +22,11 @@ from deputize.analysis.value_atoms import (
     ValueAtoms,
     ask_all,
 )
-from deputize.core.case import Case, Fact, Source
-from deputize.core.conditions import Exists, Operator
-from deputize.core.model import (
-    AccessRequest,
-    Action,
-    Delegation,
-    DelegationStyle,
-    Json,
-    Kind,
-    Peer,
-    Principal,
-    VerifiedToken,
-)
-from deputize.core.spiffe import parse_spiffe_id
+from deputize.core.case import EvaluationError, Fact, Source, check_header
+from deputize.core.comparisons import Exists
+from deputize.core.model import Json
 
 MAX_LISTS = 600
-_STAND_IN = Fact(Source.CLAIM, ("value",))
-"""Read without a law of its own, so that a condition can be asked about any value."""
 
 
 class FactAtoms(ValueAtoms):
@@ -52,8 +38,6 @@ class FactAtoms(ValueAtoms):
         """Raises TooManyError."""
         self.fact: Final = fact
         self._asked = list(conditions.values())
-        if fact.source is not Source.HEADER:
-            self._asked = [replace(each, fact=_STAND_IN) for each in self._asked]
         self._steps = value_atoms.MAX_STEPS
         texts = {said: each.text for said, each in conditions.items()}
         super().__init__(str(fact), texts, self._find(), is_tied=is_tied)
@@ -73,7 +57,15 @@ class FactAtoms(ValueAtoms):
         """What each of the conditions says of it."""
         if not example.is_readable:
             return (UNCLEAR,) * len(self._asked)
-        return ask_all(self._asked, _case(self.fact, example.value))
+        value = example.value
+        if self.fact.source is Source.HEADER:
+            # A header is read as such: not every text is one.
+            value = value if isinstance(value, str) else None
+            try:
+                check_header(self.fact.name[0], value or "")
+            except EvaluationError:
+                return (UNCLEAR,) * len(self._asked)
+        return ask_all(self._asked, value)
 
     def _find(self) -> dict[Signature, Example]:
         values = find_values(self.fact, self._asked)
@@ -128,46 +120,7 @@ class FactAtoms(ValueAtoms):
 
 
 def say(condition: FactCondition) -> Said:
-    """What the condition says of its fact, for comparing: types matter, and order hardly ever.
-
-    Of several beginnings the first settles it, and some raise where others do not hold.
-    """
+    """What the condition says of its fact, for comparing: types matter, order does not."""
     if isinstance(condition, Exists):
         return condition.is_there
-    if condition.operator is Operator.STARTS_WITH:
-        return condition.operator, tuple(map(typed, condition.values))
     return condition.operator, frozenset(map(typed, condition.values))
-
-
-def case_at(now: float) -> Case:
-    """A case of which nothing but its time is known."""
-    return _case(_STAND_IN, None)._replace(now=now)
-
-
-def _case(fact: Fact, value: Json) -> Case:
-    """A case in which the fact has this value. A header is read as such: not every text is one."""
-    claims: dict[str, Json] = {"value": value}
-    headers = {fact.name[0]: value} if isinstance(value, str) else {}
-    request = _NO_REQUEST._replace(headers=headers)
-    principal = Principal("", "", Kind.UNKNOWN, claims)
-    delegation = Delegation(principal, _NOBODY, (), frozenset(), DelegationStyle.DELEGATED)
-    nothing = cast("Peer", None), cast("VerifiedToken", None)
-    return Case(request, *nothing, delegation, Action("", "", (), ""), None, 0.0)
-
-
-_NOBODY = parse_spiffe_id("spiffe://nobody/x")
-_NO_REQUEST = AccessRequest(
-    decision_id="",
-    defect="",
-    is_http=True,
-    method="",
-    scheme="",
-    host="",
-    path="",
-    headers={},
-    asserted_principal="",
-    certificate="",
-    metadata={},
-    is_internal=False,
-    proxies=None,
-)

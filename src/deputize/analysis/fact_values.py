@@ -15,7 +15,7 @@ from itertools import pairwise, product
 from typing import NamedTuple
 
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import Compares, Exists, Operator, Scalar
+from deputize.core.comparisons import Compares, Exists, Operator, Scalar
 from deputize.core.model import Assurance, DelegationStyle, Json
 from deputize.core.model import Kind as IdentityKind
 

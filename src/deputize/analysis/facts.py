@@ -19,7 +19,8 @@ from deputize.analysis.time_atoms import TimeAtoms
 from deputize.analysis.value_atoms import Said, TooManyError
 from deputize.core.case import Fact, Source
 from deputize.core.claims import ClaimPath
-from deputize.core.conditions import Compares, Exists, Within
+from deputize.core.comparisons import Compares, Exists
+from deputize.core.conditions import Within
 from deputize.core.model import Binding, Protocol
 
 ConditionT = TypeVar("ConditionT")

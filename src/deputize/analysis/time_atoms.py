@@ -15,7 +15,6 @@ from itertools import pairwise
 from typing import Final
 
 from deputize.analysis import value_atoms
-from deputize.analysis.fact_atoms import case_at
 from deputize.analysis.fact_values import Example
 from deputize.analysis.value_atoms import Said, Signature, TooManyError, ValueAtoms, ask_all
 from deputize.core.conditions import Within
@@ -41,7 +40,7 @@ class TimeAtoms(ValueAtoms):
                 raise TooManyError
             text = datetime.fromtimestamp(now, zone).strftime("%a %Y-%m-%d %H:%M")
             example = Example(now, f"like {text} {zone}")
-            found.setdefault(ask_all(asked, case_at(now)), example)
+            found.setdefault(ask_all(asked, now), example)
         self.zone: Final = zone
         texts = {said: each.text for said, each in conditions.items()}
         super().__init__("time", texts, found, is_tied=is_tied)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from itertools import product
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from deputize.analysis.boxes import Mask
 from deputize.analysis.dimension import bits
 from deputize.analysis.fact_values import Example
-from deputize.core.case import Case, EvaluationError
-from deputize.core.conditions import Condition
+from deputize.core.case import EvaluationError
 
 HOLDS, FAILS, UNCLEAR = range(3)
 MAX_STEPS = 60_000
@@ -24,6 +23,7 @@ INEXACT = "like "
 """How an example is told that stands for many values."""
 _MAX_TOLD = 60
 
+ValueT_contra = TypeVar("ValueT_contra", contravariant=True)
 Said = Hashable
 Signature = tuple[int, ...]
 
@@ -101,14 +101,21 @@ class ValueAtoms:
         return f"{self.subject} is {' or '.join(texts[:_MAX_TOLD])}{more}"
 
 
-def ask_all(conditions: Iterable[Condition], case: Case) -> Signature:
-    """What each of the conditions says of the case."""
-    return tuple(_ask(condition, case) for condition in conditions)
+class Says(Protocol[ValueT_contra]):
+    """A condition that can be asked about a value alone."""
+
+    def says_of(self, value: ValueT_contra, /) -> bool:
+        """Raises EvaluationError."""
 
 
-def _ask(condition: Condition, case: Case) -> int:
+def ask_all(conditions: Iterable[Says[ValueT_contra]], value: ValueT_contra) -> Signature:
+    """What each of the conditions says of the value."""
+    return tuple(_ask(condition, value) for condition in conditions)
+
+
+def _ask(condition: Says[ValueT_contra], value: ValueT_contra) -> int:
     try:
-        return HOLDS if condition.holds(case) else FAILS
+        return HOLDS if condition.says_of(value) else FAILS
     except EvaluationError:
         return UNCLEAR
 

@@ -15,7 +15,8 @@ from itertools import takewhile
 
 from deputize.core.call_patterns import CallPattern, text_matches
 from deputize.core.case import Case, EvaluationError, Fact, Source, read_fact
-from deputize.core.conditions import Compares, Condition, EqualsClaim, Exists, Within
+from deputize.core.comparisons import Compares, EqualsClaim, Exists
+from deputize.core.conditions import Condition, Within
 from deputize.core.matching import ANY, PathPattern, PrincipalPattern, claim_values
 from deputize.core.model import Call, Json, Principal, StepUp
 

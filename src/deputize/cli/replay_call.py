@@ -19,7 +19,8 @@ from deputize.cli.replay_variants import login_claims
 from deputize.cli.supposed_call import DEFAULT_AT, SupposedCall
 from deputize.config.policy_compiler import CompiledPolicies
 from deputize.core.case import Source
-from deputize.core.conditions import Compares, EqualsClaim, Exists, Expression, Within
+from deputize.core.comparisons import Compares, EqualsClaim, Exists
+from deputize.core.conditions import Expression, Within
 from deputize.core.model import Binding, DelegationStyle, Json, Kind, Protocol, Resource
 from deputize.core.paths import PathError, parse_path
 from deputize.core.pattern_trees import RouteTree

@@ -18,14 +18,8 @@ from deputize.cli.replay_expressions import (
     find_unrecorded,
 )
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import (
-    Compares,
-    Condition,
-    EqualsClaim,
-    Exists,
-    Expression,
-    Within,
-)
+from deputize.core.comparisons import Compares, EqualsClaim, Exists
+from deputize.core.conditions import Condition, Expression, Within
 
 _AS_IT_IS = {
     *((Source.PEER, name) for name in ("trustDomain", "namespace", "serviceAccount")),

@@ -10,16 +10,8 @@ from deputize.config.cel import compile_expression
 from deputize.config.policy_schema import COMPARISONS, FACTS, TimeWindow, When
 from deputize.core.case import Fact, Source
 from deputize.core.claims import ClaimPath, parse_claim_path
-from deputize.core.conditions import (
-    Compares,
-    Condition,
-    EqualsClaim,
-    Exists,
-    Expression,
-    Operator,
-    Scalar,
-    Within,
-)
+from deputize.core.comparisons import Compares, EqualsClaim, Exists, Operator, Scalar
+from deputize.core.conditions import Condition, Expression, Within
 from deputize.core.matching import PathPattern, find_parameter
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

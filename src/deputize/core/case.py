@@ -135,12 +135,22 @@ def _fold_proto_name(name: str) -> str:
     return name.casefold().replace("_", "")
 
 
-def _header(headers: Mapping[str, str], name: str) -> str | None:
-    value = headers.get(name)
-    if value is not None and ("," in value or "!" in value):
+def check_header(name: str, value: str) -> None:
+    """Refuses a header value with more than one reading.
+
+    Raises:
+        EvaluationError: it may be two, or stand for octets that are no text.
+    """
+    if "," in value or "!" in value:
         # The proxy joins what was sent twice, and back ends differ in which one they take; `!`
         # stands for an octet that is no UTF-8.
         raise EvaluationError(f"header {name} has a comma or `!`, or was sent twice")
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    value = headers.get(name)
+    if value is not None:
+        check_header(name, value)
     return value
 
 
@@ -216,35 +226,3 @@ def _token(token: VerifiedToken, name: str, now: float) -> Json:
             if bound is None:
                 return "none"
             return "certificate" if bound.certificate else "key"
-
-
-def to_facts(case: Case) -> dict[str, Json]:
-    """All facts as one object, for expressions."""
-    delegation, action, call = case.delegation, case.action, case.call
-    return {
-        "agent": delegation.agent.text,
-        "principal": {
-            "issuer": delegation.principal.issuer,
-            "subject": delegation.principal.subject,
-            "kind": delegation.principal.kind.value,
-            "claims": dict(delegation.principal.claims),
-        },
-        "chain": [actor.subject for actor in delegation.chain],
-        "scopes": list[Json](sorted(delegation.scopes)),
-        "peer": {name: _peer(case.peer, name) for name in PEER_FACTS},
-        "request": {
-            "method": action.method,
-            "host": action.host,
-            "path": "/" + "/".join(action.segments),
-            "headers": dict(case.request.headers),
-        },
-        "call": None
-        if call is None
-        else {
-            "protocol": call.protocol.value,
-            "method": call.method,
-            "name": call.name,
-            "arguments": None if call.arguments is None else dict(call.arguments),
-        },
-        "now": case.now,
-    }

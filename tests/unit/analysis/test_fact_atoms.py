@@ -14,7 +14,8 @@ from deputize.analysis.facts import Facts
 from deputize.analysis.policy_set import PolicySet
 from deputize.analysis.value_atoms import TooManyError
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import Compares, Condition, Exists, Operator, Scalar
+from deputize.core.comparisons import Compares, Exists, Operator, Scalar
+from deputize.core.conditions import Condition
 from deputize.core.matching import parse_path_pattern
 from deputize.core.model import Json, Protocol, Resource
 from tests.harness.small_policies import Route

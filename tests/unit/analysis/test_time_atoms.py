@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deputize.analysis import value_atoms
-from deputize.analysis.fact_atoms import case_at
 from deputize.analysis.policy_set import PolicySet
 from deputize.analysis.questions import compare
 from deputize.analysis.time_atoms import TimeAtoms
@@ -58,10 +57,10 @@ def test_every_moment_has_an_atom(seed: int) -> None:
     found = TimeAtoms({each.text: each for each in windows}, is_tied=False)
     for _ in range(3000):
         now = NOON + random.uniform(-400 * DAY, 400 * DAY)
-        assert ask_all(windows, case_at(now)) in found.signatures
+        assert ask_all(windows, now) in found.signatures
     for number, example in enumerate(found.examples):
         moment = found.moment(number).timestamp()
-        assert ask_all(windows, case_at(moment)) == found.signatures[number], example
+        assert ask_all(windows, moment) == found.signatures[number], example
 
 
 @pytest.mark.parametrize(
@@ -81,9 +80,9 @@ def test_a_shorter_window_widens_nothing(wide: Within, narrow: Within) -> None:
     (row,) = found.narrowed
     assert row.is_certain
     assert row.witness.at is not None
-    case = case_at(row.witness.at.timestamp())
-    assert wide.holds(case)
-    assert not narrow.holds(case)
+    moment = row.witness.at.timestamp()
+    assert wide.says_of(moment)
+    assert not narrow.says_of(moment)
     assert row.witness.to_json()["at"]
 
 

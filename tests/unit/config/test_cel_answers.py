@@ -6,7 +6,8 @@ from typing import cast
 import pytest
 
 from deputize.config.cel import FACTS, compile_expression
-from deputize.core.case import Case, EvaluationError, to_facts
+from deputize.core.case import Case, EvaluationError
+from deputize.core.conditions import to_facts
 from deputize.core.model import (
     Action,
     Actor,

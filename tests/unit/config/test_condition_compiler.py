@@ -9,16 +9,8 @@ import pytest
 from deputize.config.condition_compiler import compile_condition
 from deputize.config.policy_schema import When
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import (
-    Compares,
-    Condition,
-    EqualsClaim,
-    Exists,
-    Expression,
-    Operator,
-    Scalar,
-    Within,
-)
+from deputize.core.comparisons import Compares, EqualsClaim, Exists, Operator, Scalar
+from deputize.core.conditions import Condition, Expression, Within
 from deputize.core.matching import parse_path_pattern
 from deputize.core.model import Json
 from tests.harness.rulings import make_case

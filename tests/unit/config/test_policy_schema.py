@@ -8,7 +8,7 @@ import pytest
 from deputize.config.policy_loader import load_policies
 from deputize.config.policy_schema import COMPARISONS, FACTS, READINGS, When
 from deputize.config.problems import ConfigError
-from deputize.core.conditions import Operator
+from deputize.core.comparisons import Operator
 from deputize.core.model import Binding, Protocol
 from tests.harness.config_files import POLICY, changed, line_of
 

@@ -13,8 +13,8 @@ from deputize.core.case import (
     Fact,
     Source,
     read_fact,
-    to_facts,
 )
+from deputize.core.conditions import to_facts
 from deputize.core.matching import PathPattern, parse_path_pattern
 from deputize.core.model import Call, Confirmation, Json, Protocol
 from tests.harness.rulings import make_case, mcp_call

@@ -7,16 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deputize.core.case import Case, EvaluationError, Fact, Source
-from deputize.core.conditions import (
-    MAX_ELEMENTS,
-    Compares,
-    EqualsClaim,
-    Exists,
-    Expression,
-    Operator,
-    Scalar,
-    Within,
-)
+from deputize.core.comparisons import MAX_ELEMENTS, Compares, EqualsClaim, Exists, Operator, Scalar
+from deputize.core.conditions import Expression, Within
 from deputize.core.model import Json
 from deputize.core.paths import MAX_PATH_BYTES
 from tests.harness.rulings import make_case, mcp_call

@@ -7,7 +7,8 @@ import pytest
 
 from deputize.core.call_patterns import CallPattern
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import Compares, Condition, Exists, Operator
+from deputize.core.comparisons import Compares, Exists, Operator
+from deputize.core.conditions import Condition
 from deputize.core.model import Grant, Protocol, Spend, UpstreamFact
 from deputize.core.policy import DEFAULT_FACTS
 from deputize.core.reasons import Reason

@@ -8,7 +8,7 @@ import pytest
 from deputize.core.approval import ApprovalNeed, ApprovalService
 from deputize.core.approved_call import describe_call
 from deputize.core.case import Case, Fact, Source
-from deputize.core.conditions import Compares, Operator
+from deputize.core.comparisons import Compares, Operator
 from deputize.core.keys import Algorithm, KeyRing
 from deputize.core.limits import AgentCeiling, Limits, PrincipalScopes
 from deputize.core.matching import parse_agent_pattern

@@ -20,7 +20,8 @@ from deputize.config.lints.words import dead_calls
 from deputize.config.problems import Problem
 from deputize.config.resources import hosts_overlap, paths_overlap, protocol_of
 from deputize.core.case import Fact, Source
-from deputize.core.conditions import Compares, Condition, Exists, Operator, Within
+from deputize.core.comparisons import Compares, Exists, Operator
+from deputize.core.conditions import Condition, Within
 from deputize.core.limits import Limits
 from deputize.core.matching import ANY, AgentPattern, PrincipalPattern
 from deputize.core.model import Binding, Protocol, Scope
