@@ -42,7 +42,7 @@ class CallCost:
 def measure_calls(issuer: Issuer, folder: Path) -> CallCost:
     """Measures all in interleaved rounds and takes the best of each."""
     jobs: dict[str | int, tuple[Callable[[], object], int]] = {
-        name: (lambda body=body: read_mcp_calls(body), BODIES)  # type: ignore[misc]
+        name: (lambda body=body: read_mcp_calls(body), BODIES)  # type: ignore[misc] # a lambda with a default
         for name, body in _bodies().items()
     }
     seconds = 0.0

@@ -49,7 +49,7 @@ def stage(
         yield running
 
 
-def approve(stage: AgentStage, refused: Answer, **more: Any) -> tuple[str, str]:  # noqa: ANN401
+def approve(stage: AgentStage, refused: Answer, **more: Any) -> tuple[str, str]:  # noqa: ANN401 - parts of an approval
     """The header with an approval of what the refusal asks for."""
     asked = facts_of(refused)["approval"]
     return HEADER, stage.desk.approve(asked, now=time.time(), **more)

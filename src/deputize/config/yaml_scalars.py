@@ -66,5 +66,6 @@ def _is_plain(text: str, *, in_flow: bool) -> bool:
 
 def _is_text(text: str) -> bool:
     """Whether readers of YAML, plain as it stands, take it for a text."""
+    # PyYAML has no types here.
     tag = _resolver.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return str(tag) == _TEXT and not _NUMBER.fullmatch(text)

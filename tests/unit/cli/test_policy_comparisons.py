@@ -70,7 +70,7 @@ def test_a_changed_expression_is_possible_either_way(tmp_path: Path) -> None:
     assert run("diff", before, spaced, "--fail-on-widening").exit_code == 0
 
 
-def changed(tmp_path: Path, before: Mapping[str, object], after: Mapping[str, object]) -> Any:  # noqa: ANN401
+def changed(tmp_path: Path, before: Mapping[str, object], after: Mapping[str, object]) -> Any:  # noqa: ANN401 - whatever is in the answer
     old, new = (
         write(tmp_path / f"{at}.yaml", {**READ, **rule}) for at, rule in enumerate((before, after))
     )

@@ -30,7 +30,7 @@ class Bench:
         self.recorder = Recorder(self.old)
         self.use(self.old, {})
 
-    def use(self, file: Path, *rules: Mapping[str, Any], **policy: Any) -> None:  # noqa: ANN401
+    def use(self, file: Path, *rules: Mapping[str, Any], **policy: Any) -> None:  # noqa: ANN401 - members of YAML
         file.write_text(policy_text(*rules, **policy))
 
     def replay(self, *options: str | Path, policy: Path | None = None) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def test_under_the_same_policies_nothing_changes(bench: Bench, mode: str) -> Non
         (({"scopes": ["orders:admin"]},), ["allow -> deny"]),
     ],
 )
-def test_an_allowed_call(bench: Bench, rules: Any, change: list[str]) -> None:  # noqa: ANN401
+def test_an_allowed_call(bench: Bench, rules: Any, change: list[str]) -> None:  # noqa: ANN401 - members of YAML
     bench.recorder.ask()
     bench.use(bench.new, *rules)
     assert bench.changes() == change
@@ -166,7 +166,7 @@ def test_an_allowed_call(bench: Bench, rules: Any, change: list[str]) -> None:  
         (({"methods": ["DELETE"], "scopes": ["x"]},), ["other reason"]),
     ],
 )
-def test_a_refused_call(bench: Bench, rules: Any, change: list[str]) -> None:  # noqa: ANN401
+def test_a_refused_call(bench: Bench, rules: Any, change: list[str]) -> None:  # noqa: ANN401 - members of YAML
     bench.recorder.ask(method="DELETE")
     bench.use(bench.new, *rules)
     assert bench.changes() == change
