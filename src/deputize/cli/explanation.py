@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import orjson
-from rich.console import Console
 from rich.text import Text
 
 from deputize.cli.nearest import call_text, find_nearest, refusal_of
-from deputize.cli.visible import visible
+from deputize.cli.visible import make_console, visible
 from deputize.core.limits import Limits
 from deputize.core.model import (
     AccessRequest,
@@ -111,8 +110,7 @@ def obligation_texts(decision: Decision) -> list[str]:
 
 def print_explanation(asked: AccessRequest, decision: Decision, snapshot: Snapshot) -> None:
     """The explanation for people."""
-    # No line is broken here: identifiers must stay whole for reading, searching and copying.
-    console = Console(soft_wrap=True, highlight=False)
+    console = make_console()
     marks = {"proved": ("yes", "green"), "refused": ("NO", "bold red"), "not reached": ("-", "dim")}
     answers = answer_questions(asked, decision, snapshot.policies.limits)
     for number, entry in enumerate(answers):

@@ -13,7 +13,6 @@ from typing import Annotated, NamedTuple
 
 import orjson
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from deputize.cli.audit_files import (
@@ -24,7 +23,7 @@ from deputize.cli.audit_files import (
     read_audit,
 )
 from deputize.cli.recorded import Recorded
-from deputize.cli.visible import visible
+from deputize.cli.visible import make_console, visible
 from deputize.config.problems import visible_text
 
 NO_RULE = "no rule matched"
@@ -117,8 +116,7 @@ def _to_json(reading: AuditReading, tallies: dict[Kind, Tally]) -> dict[str, obj
 
 
 def _print(reading: AuditReading, tallies: dict[Kind, Tally]) -> None:
-    # No line is broken: identifiers must stay whole for reading, searching and copying.
-    console = Console(soft_wrap=True, highlight=False)
+    console = make_console()
     totals = _totals(reading)
     console.print(visible(reading.summary()))
     console.print(

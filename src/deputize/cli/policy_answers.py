@@ -59,11 +59,6 @@ def observed_policies(*sets: PolicySet) -> list[str]:
     return sorted({rule.ref.policy for each in sets for rule in each.rules if rule.is_observed})
 
 
-def make_console() -> Console:
-    """No line is broken: identifiers must stay whole for reading, searching and copying."""
-    return Console(soft_wrap=True, highlight=False)
-
-
 def print_entries(console: Console, title: str, style: str, entries: Iterable[Entry]) -> None:
     """The rows under a title each."""
     for entry in entries:

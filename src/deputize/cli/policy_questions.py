@@ -23,7 +23,6 @@ from deputize.cli.policy_answers import (
     Entry,
     count_text,
     gather,
-    make_console,
     observed_policies,
     print_entries,
 )
@@ -34,7 +33,7 @@ from deputize.cli.policy_asked import (
     read_principal,
     read_route,
 )
-from deputize.cli.visible import visible
+from deputize.cli.visible import make_console, visible
 from deputize.config.loader import load
 from deputize.config.policy_loader import is_service, load_policies
 from deputize.config.problems import ConfigError, visible_text

@@ -15,7 +15,6 @@ from typing import Annotated, NamedTuple, TypeVar
 
 import orjson
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from deputize.cli.audit_files import (
@@ -30,7 +29,7 @@ from deputize.cli.observe_report import Tally
 from deputize.cli.recorded import Recorded
 from deputize.cli.replay import Outcome, Replay, recorded_claims, recorded_outcome
 from deputize.cli.replay_conditions import Unknown
-from deputize.cli.visible import visible
+from deputize.cli.visible import make_console, visible
 from deputize.config.loader import load
 from deputize.config.policy_loader import is_service, load_policies
 from deputize.config.problems import ConfigError, visible_text
@@ -197,8 +196,7 @@ def _to_json(reading: AuditReading, compared: Comparison) -> dict[str, object]:
 
 
 def _print(reading: AuditReading, compared: Comparison) -> None:
-    # No line is broken: identifiers must stay whole for reading, searching and copying.
-    console = Console(soft_wrap=True, highlight=False)
+    console = make_console()
     console.print(visible(reading.summary()))
     elsewhere = compared.elsewhere.total()
     console.print(

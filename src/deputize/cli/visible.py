@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from rich.console import Console
 from rich.text import Text
 
 from deputize.config.problems import visible_text
+
+
+def make_console() -> Console:
+    """No line is broken: identifiers must stay whole for reading, searching and copying."""
+    return Console(soft_wrap=True, highlight=False)
 
 
 def visible(text: str) -> Text:
