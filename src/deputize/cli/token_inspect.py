@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deputize.cli.inputs import read_text, refuse_input
+from deputize.cli.visible import visible
 from deputize.core.audit_event import format_time
 from deputize.core.jws import JwsError, UnverifiedJws, read_unverified_jws
 from deputize.core.model import Json
@@ -55,15 +56,10 @@ def inspect(
     for name, text in header.items():
         table.add_row("header", name, Text(text))
     for name, value in jws.payload.items():
-        table.add_row("claims", _visible(name), _visible(_show(name, value)))
+        table.add_row("claims", visible(name), visible(_show(name, value)))
     for position, actor in enumerate(_chain(jws)):
-        table.add_row("chain", f"{'act.' * (position + 1)}sub", _visible(actor))
+        table.add_row("chain", f"{'act.' * (position + 1)}sub", visible(actor))
     Console().print(table)
-
-
-def _visible(text: str) -> Text:
-    """As text, never as markup or as commands to the terminal: the token may be hostile."""
-    return Text(text if text.isprintable() else json.dumps(text))
 
 
 def _show(name: str, value: Json) -> str:
