@@ -21,7 +21,7 @@ from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
 from deputize.config.cel_bounds import HEADERS, Paths, check_bounds
-from deputize.core.case import EvaluationError, is_spelled_otherwise
+from deputize.core.case import EvaluationError, check_header, is_spelled_otherwise
 from deputize.core.model import Json
 from deputize.core.model import Protocol as CallProtocol
 
@@ -215,8 +215,8 @@ def _check_reading(
         if name not in value:
             return
         value = value[name]
-        if fact == HEADERS and isinstance(value, str) and ("," in value or "!" in value):
-            raise EvaluationError(f"header {name} has a comma or `!`, or was sent twice")
+        if fact == HEADERS and isinstance(value, str):
+            check_header(name, value)
     if names and types and _type_of(value) not in types:
         raise EvaluationError(f"{'.'.join(names)} is of another type than it is compared with")
 
