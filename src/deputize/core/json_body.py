@@ -64,7 +64,7 @@ def read_json(octets: bytes) -> Json:
     return value
 
 
-def spelled_otherwise(names: Iterable[str], known: frozenset[str]) -> bool:
+def has_other_case(names: Iterable[str], known: frozenset[str]) -> bool:
     """True where a name equals one of the lower-case `known` names only after case folding."""
     return any(name not in known and name.casefold() in known for name in names)
 

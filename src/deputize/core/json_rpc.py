@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from deputize.core.json_body import JsonBodyError, read_json, spelled_otherwise
+from deputize.core.json_body import JsonBodyError, has_other_case, read_json
 from deputize.core.model import Json
 
 MAX_BATCH = 32
@@ -77,7 +77,7 @@ def check_members(members: dict[str, Json], known: frozenset[str], place: str) -
     Raises:
         CallError: there is one.
     """
-    if spelled_otherwise(members, known):
+    if has_other_case(members, known):
         raise CallError(f"a member of {place} in an unusual case")
 
 

@@ -8,8 +8,8 @@ from deputize.core.json_body import (
     MAX_JSON_CONTAINERS,
     MAX_JSON_DEPTH,
     JsonBodyError,
+    has_other_case,
     read_json,
-    spelled_otherwise,
 )
 
 
@@ -159,4 +159,4 @@ def test_a_message_never_quotes_the_body() -> None:
     ],
 )
 def test_names_in_an_unusual_case_are_found(names: list[str], *, expected: bool) -> None:
-    assert spelled_otherwise(names, frozenset({"name", "uri", "arguments"})) == expected
+    assert has_other_case(names, frozenset({"name", "uri", "arguments"})) == expected
