@@ -46,11 +46,11 @@ class Description(NamedTuple):
             "paths": list(self.paths),
             "calls": list(self.calls),
             "upgrades": list(self.upgrades),
-            "chainDepth": list(self.depths),
+            "chain_depth": list(self.depths),
             "scopes": list(self.scopes),
             "demands": list(self.demands),
             "unless": list(self.unless),
-            "dependsOn": list(self.depends_on),
+            "depends_on": list(self.depends_on),
         }
 
 

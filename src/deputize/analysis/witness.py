@@ -77,8 +77,8 @@ class Witness(NamedTuple):
             "headers": self.headers,
             "scopes": self.scopes,
             "acr": self.acr or None,
-            "loginAgeSeconds": self.login_age,
-            "chainDepth": self.depth,
+            "login_age_seconds": self.login_age,
+            "chain_depth": self.depth,
             "method": self.method,
             "host": self.host,
             "path": self.path,
@@ -92,7 +92,7 @@ class Witness(NamedTuple):
                 "arguments": dict(call.arguments or {}),
             },
             "at": None if self.at is None else self.at.isoformat(),
-            "otherBody": self.has_other_body,
+            "other_body": self.has_other_body,
             "provided": [hinge.text for hinge in self.hinges],
         }
 

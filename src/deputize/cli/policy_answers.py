@@ -37,7 +37,7 @@ class Entry(NamedTuple):
         return {
             "rule": str(row.rule.ref),
             "certain": row.is_certain,
-            "observedOnly": row.rule.is_observed,
+            "observed_only": row.rule.is_observed,
             "readings": sorted(self.readings),
             **row.description.to_json(),
             "example": row.witness.to_json(),

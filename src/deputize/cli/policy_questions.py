@@ -135,9 +135,9 @@ def policy_diff(
             {
                 "widened": [entry.to_json() for entry in widened],
                 "narrowed": [entry.to_json() for entry in narrowed],
-                "policyMode": {"old": before.mode, "new": after.mode},
-                "observedPolicies": observed_policies(before.policies, after.policies),
-                "renamedBudgets": [{"old": str(old), "new": str(new)} for old, new in renamed],
+                "policy_mode": {"old": before.mode, "new": after.mode},
+                "observed_policies": observed_policies(before.policies, after.policies),
+                "renamed_budgets": [{"old": str(old), "new": str(new)} for old, new in renamed],
             }
         )
     else:
@@ -165,8 +165,8 @@ def _answer(given: Given, asked: Asked, claims: Claims | None, *, as_json: bool)
         _print_json(
             {
                 "rows": [entry.to_json() for entry in entries],
-                "policyMode": given.mode,
-                "observedPolicies": observed,
+                "policy_mode": given.mode,
+                "observed_policies": observed,
                 "unknown": [each.to_json() for each in unknown],
             }
         )

@@ -62,7 +62,7 @@ def test_a_changed_expression_is_possible_either_way(tmp_path: Path) -> None:
     for side in ("widened", "narrowed"):
         (row,) = read(result)[side]
         assert not row["certain"]
-        assert len(row["dependsOn"]) == 2
+        assert len(row["depends_on"]) == 2
     assert "(possible)" in run("diff", before, after).stdout
     assert run("diff", before, after, "--fail-on-widening", "--ignore-possible").exit_code == 0
     assert run("diff", before, before, "--fail-on-widening").exit_code == 0
@@ -97,7 +97,7 @@ def test_a_renamed_rule_with_a_budget_is_told_but_widens_nothing(tmp_path: Path)
     budget = {"budget": {"limit": 5, "windowSeconds": 60}}
     found = changed(tmp_path, budget, {**budget, "name": "other"})
     assert found["widened"] == found["narrowed"] == []
-    assert found["renamedBudgets"] == [{"old": "orders/read", "new": "orders/other"}]
+    assert found["renamed_budgets"] == [{"old": "orders/read", "new": "orders/other"}]
     assert "counts it anew" in run("diff", tmp_path / "0.yaml", tmp_path / "1.yaml").stdout
 
 

@@ -90,7 +90,7 @@ def test_to_observe_what_was_enforced_widens(tmp_path: Path) -> None:
     assert result.exit_code == 1
     answer = read(result)
     assert {reading for row in answer["widened"] for reading in row["readings"]} == {"now"}
-    assert answer["observedPolicies"] == ["orders"]
+    assert answer["observed_policies"] == ["orders"]
     assert run("diff", observed, enforced, "--fail-on-widening").exit_code == 0
     told = run("what-can", observed, "--agent", AGENT).stdout
     assert "only observed" in told
@@ -132,7 +132,7 @@ def test_a_claim_that_says_again_who_it_is_makes_a_row_possible(tmp_path: Path) 
     policies = write(tmp_path / "p.yaml", named)
     (row,) = read(run("what-can", policies, "--agent", AGENT, "--json"))["rows"]
     assert not row["certain"]
-    assert row["dependsOn"] == ["claim sub has alice"]
+    assert row["depends_on"] == ["claim sub has alice"]
 
 
 def test_a_service_that_enforces_nothing_is_told(tmp_path: Path) -> None:
