@@ -52,7 +52,8 @@ MEANINGS = {
     "scopes": "Scopes of the token and of the grant; null where no token was verified.",
     "scopes.token": "Scopes the token carries, sorted.",
     "scopes.granted": "Those the granting rule needs, sorted; empty on a deny.",
-    "claims": "Those of the token that `audit.claims` names and it has, by name; null where no "
+    "claims": "Those of the token that `audit.claims` names and it has, by name, integers beyond "
+    "64 bits as text; null where no "
     "token was verified.",
     "http": "The request as received.",
     "http.method": "Method, cut to 2048 characters.",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,14 @@ def test_every_token_gets_an_answer_that_is_not_our_fault(token: str) -> None:
     event = json.dumps(build(request, decision, 1))
     # Short pieces of garbage may stand anywhere by chance.
     assert not any(part in event for part in token.split(".") if len(part) > 40)
+
+
+@FUZZ
+@given(st.dictionaries(st.text(), json_values, max_size=3))
+def test_whatever_claims_are_recorded_the_event_can_be_written(claims: dict[str, object]) -> None:
+    request = make_request(shared_issuer().issue(now=NOW, claims=claims))
+    decision = decide_now(request, LENIENT)
+    orjson.dumps(build(request, decision, 1, list(claims)))
 
 
 SNAPSHOTS = {

@@ -35,6 +35,7 @@ SCHEMA_VERSION = "1"
 MAX_TEXT = 2048
 """Longer method, host, path or id texts are cut: a refused request may hold anything."""
 
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -155,7 +156,18 @@ def _claims(token: VerifiedToken | None, names: Sequence[str]) -> dict[str, Json
     if token is None:
         return None
     claims = token.principal.claims
-    return {name: claims[name] for name in names if name in claims}
+    return {name: _recorded(claims[name]) for name in names if name in claims}
+
+
+def _recorded(value: Json) -> Json:
+    """The value, with integers beyond 64 bits as texts: not every writer of JSON has those."""
+    if isinstance(value, list):
+        return [_recorded(entry) for entry in value]
+    if isinstance(value, dict):
+        return {name: _recorded(entry) for name, entry in value.items()}
+    if isinstance(value, int) and not _MIN_INTEGER <= value <= _MAX_INTEGER:
+        return str(value)
+    return value
 
 
 def _calls(action: Action | None) -> list[AuditCall]:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from deputize.core.audit_event import MAX_TEXT, SCHEMA_VERSION, build, format_time
@@ -20,7 +21,7 @@ from deputize.core.model import (
 )
 from deputize.core.profiles import KindRule
 from deputize.core.rules import Rule
-from deputize.core.verdict import Permit
+from deputize.core.verdict import Effect, Permit
 from tests.harness.dpop_client import ProofKey
 from tests.harness.issuer import encode_base64url
 from tests.harness.world import (
@@ -238,3 +239,22 @@ def test_who_approved_a_call_is_told() -> None:
     assert build(make_request(issue()), decision, 1)["approvals"] == [
         {"service": "https://approvals.example", "approver": "carol", "id": "a-1"}
     ]
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**300])
+@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: [True, v], lambda v: {"a": {"b": v}}])
+def test_a_claim_that_is_recorded_never_keeps_the_event_from_being_written(
+    number: int, wrap: Callable[[object], object]
+) -> None:
+    request = make_request(shared_issuer().issue(now=NOW, claims={"level": wrap(number)}))
+    decision = decide_now(request, make_snapshot(shared_issuer()))
+    assert decision.effect is Effect.ALLOW
+    event = build(request, decision, 1, ["level"])
+    assert orjson.loads(orjson.dumps(event))["claims"] == {"level": wrap(str(number))}
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 1.5, True])
+def test_a_number_that_can_be_written_is_recorded_as_it_is(number: float) -> None:
+    request = make_request(shared_issuer().issue(now=NOW, claims={"level": number}))
+    decision = decide_now(request, make_snapshot(shared_issuer()))
+    assert build(request, decision, 1, ["level"])["claims"] == {"level": number}
