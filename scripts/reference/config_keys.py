@@ -13,18 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from deputize.config import deny_list, issuer_schema, policy_schema, test_schema
+from deputize.config import deny_list, issuer_schema, policy_schema, policy_test_schema
 from deputize.config import schema as service_schema
 from deputize.config.deny_list import DenyList
 from deputize.config.model import Model
 from deputize.config.policy_schema import DelegationPolicy
+from deputize.config.policy_test_schema import PolicyTest
 from deputize.config.schema import ServiceConfig
-from deputize.config.test_schema import PolicyTest
 from scripts.reference.json_types import Schema
 from scripts.reference.markdown import code, page, table
 from scripts.reference.schemas import model_schema
 
-_MODULES = (service_schema, policy_schema, issuer_schema, test_schema, deny_list)
+_MODULES = (service_schema, policy_schema, issuer_schema, policy_test_schema, deny_list)
 """Where models stand; none of their names stands in two of them."""
 _NAMES_OF_TYPES = {
     "string": "text",

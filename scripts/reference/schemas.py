@@ -8,8 +8,8 @@ from pathlib import Path
 from deputize.config.deny_list import DenyList
 from deputize.config.model import Model
 from deputize.config.policy_schema import DelegationPolicy
+from deputize.config.policy_test_schema import PolicyTest
 from deputize.config.schema import ServiceConfig
-from deputize.config.test_schema import PolicyTest
 from scripts.reference.audit_schema import audit_schema
 from scripts.reference.json_types import Schema
 

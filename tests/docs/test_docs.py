@@ -19,9 +19,9 @@ from deputize.config.deny_list import DenyList
 from deputize.config.loader import load
 from deputize.config.model import Model
 from deputize.config.policy_schema import DelegationPolicy
+from deputize.config.policy_test_schema import PolicyTest
 from deputize.config.schema import ServiceConfig, ServiceSpec
 from deputize.config.strict_yaml import Value, parse_documents
-from deputize.config.test_schema import PolicyTest
 from deputize.config.validation import validate
 from deputize.core.reasons import Reason
 from scripts.generate import build, find_stale

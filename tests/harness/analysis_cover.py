@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from deputize.analysis.boxes import Box, Mask
-from deputize.analysis.call_atoms import NAMED_METHODS, NO_CALL, OTHER_BODY, CallAtom
+from deputize.analysis.call_atoms import NO_CALL, OTHER_BODY, CallAtom
 from deputize.analysis.counts import Count
 from deputize.analysis.fact_atoms import FactAtoms
 from deputize.analysis.fact_values import Example
@@ -21,6 +21,7 @@ from deputize.core.case import Source
 from deputize.core.grpc_call import read_grpc_call
 from deputize.core.json_rpc import CallError
 from deputize.core.matching import host_matches
+from deputize.core.mcp import NAMED_METHODS
 from deputize.core.model import Call, Protocol
 from deputize.core.spiffe import parse_spiffe_id
 from tests.harness.small_requests import NO, YES, Point

@@ -18,29 +18,16 @@ from typing import NamedTuple
 from deputize.analysis.boxes import Mask
 from deputize.analysis.policy_set import RouteLike
 from deputize.analysis.text_atoms import find_texts, text_masks
-from deputize.core.a2a import GRPC_SERVICE, read_a2a_grpc, read_a2a_rest
+from deputize.core.a2a import GRPC_SERVICE, OPERATIONS, read_a2a_grpc, read_a2a_rest
 from deputize.core.call_patterns import CallPattern
 from deputize.core.grpc_call import read_grpc_call
 from deputize.core.json_rpc import CallError
 from deputize.core.matching import ANY, PathPattern
+from deputize.core.mcp import NAMED_METHODS, URI_METHODS
 from deputize.core.model import Binding, Call, Protocol
 from deputize.core.resource_uri import ResourceUriError, check_resource_uri
 
-URI_METHODS = ("resources/read", "resources/subscribe", "resources/unsubscribe")
-NAMED_METHODS = ("tools/call", "prompts/get", "completion/complete", *URI_METHODS)
-OPERATIONS = (
-    "SendMessage",
-    "SendStreamingMessage",
-    "GetTask",
-    "ListTasks",
-    "CancelTask",
-    "SubscribeToTask",
-    "CreateTaskPushNotificationConfig",
-    "GetTaskPushNotificationConfig",
-    "ListTaskPushNotificationConfigs",
-    "DeleteTaskPushNotificationConfig",
-    "GetExtendedAgentCard",
-)
+_NAMED = tuple(sorted(NAMED_METHODS))
 _CONFIGS = "pushNotificationConfigs"
 _ODD = "x:y"
 """No name of a tenant, of a verb or of a config; it stands for all others that are none."""
@@ -125,7 +112,7 @@ class CallAtoms:
         patterns = [one for one in self._patterns if one.protocol is Protocol.MCP]
         texts = {text for one in patterns for text in one.methods}
         names = {text for one in patterns for text in one.names}
-        methods = dict.fromkeys((*NAMED_METHODS, *find_texts(texts, _has_no_name)))
+        methods = dict.fromkeys((*_NAMED, *find_texts(texts, _has_no_name)))
         masks = text_masks(texts, methods)
         seen: set[tuple[frozenset[str], int]] = set()
         atoms: list[CallAtom] = []

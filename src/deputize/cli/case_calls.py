@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from deputize.cli.supposed_call import DEFAULT_AT, AgentCall, SupposedCall
-from deputize.config.test_schema import URL, CallPrincipal, CallSettings
+from deputize.config.policy_test_schema import URL, CallPrincipal, CallSettings
 from deputize.core.model import DelegationStyle, Kind, Protocol
 
 ValueT = TypeVar("ValueT")

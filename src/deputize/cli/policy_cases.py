@@ -19,9 +19,9 @@ from deputize.config.files import is_test_file, is_there, read_file
 from deputize.config.loader import load
 from deputize.config.policy_compiler import SourcedPolicies
 from deputize.config.policy_loader import compile_sources, is_service, read_policies
+from deputize.config.policy_test_schema import Expectation, PolicyTest, PolicyTestCase
 from deputize.config.problems import ConfigError, Problem, nearest
 from deputize.config.strict_yaml import Document, Location, parse_documents
-from deputize.config.test_schema import Expectation, PolicyTest, PolicyTestCase
 from deputize.config.validation import validate
 from deputize.core.model import RuleRef
 

@@ -34,8 +34,7 @@ from deputize.cli.policy_asked import (
     read_route,
 )
 from deputize.cli.visible import make_console, visible
-from deputize.config.loader import load
-from deputize.config.policy_loader import is_service, load_policies
+from deputize.config.policy_loader import load_with_mode
 from deputize.config.problems import ConfigError, visible_text
 
 UNDECIDED = 3
@@ -200,11 +199,8 @@ def _say_undecided(error: UndecidedError) -> NoReturn:
 
 def _load(path: Path) -> Given:
     try:
-        if is_service(path):
-            loaded = load(path)
-            compiled, mode = loaded.compiled.policies, loaded.service.policy_mode
-        else:
-            compiled, mode = load_policies(path), "enforce"
+        compiled, is_observed = load_with_mode(path)
     except ConfigError as error:
         refuse_input(str(error))
+    mode = "observe" if is_observed else "enforce"
     return Given(PolicySet(compiled.rules, compiled.routes, compiled.limits), mode)

@@ -16,8 +16,8 @@ from deputize.cli.junit import CaseReport, render_junit
 from deputize.cli.nearest import find_nearest
 from deputize.cli.policy_cases import Case, RulePlace, Suite, load_suites
 from deputize.cli.supposed_call import SupposedCallError
+from deputize.config.policy_test_schema import NOT_OBSERVED, Expectation
 from deputize.config.problems import ConfigError, Problem, visible_text
-from deputize.config.test_schema import NOT_OBSERVED, Expectation
 from deputize.core.model import RuleRef
 from deputize.core.verdict import Decision, Denial, Effect, Permit
 

@@ -30,8 +30,7 @@ from deputize.cli.recorded import Recorded
 from deputize.cli.replay import Outcome, Replay, recorded_claims, recorded_outcome
 from deputize.cli.replay_conditions import Unknown
 from deputize.cli.visible import make_console, visible
-from deputize.config.loader import load
-from deputize.config.policy_loader import is_service, load_policies
+from deputize.config.policy_loader import load_with_mode
 from deputize.config.problems import ConfigError, visible_text
 
 _KeyT = TypeVar("_KeyT")
@@ -114,8 +113,7 @@ def policy_replay(
     Example: `deputize policy replay audit.jsonl --policy policies-new/`
     """
     try:
-        is_observed = is_service(policy) and load(policy).compiled.is_observed
-        policies = load_policies(policy)
+        policies, is_observed = load_with_mode(policy)
     except ConfigError as error:
         refuse_input(str(error))
     reading = read_audit(audit, since=since, is_strict=strict)

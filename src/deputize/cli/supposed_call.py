@@ -26,11 +26,11 @@ from deputize.core.model import (
     Protocol,
     Resource,
 )
+from deputize.core.request_body import BODILESS_METHODS
 
 DEFAULT_AT = 1767614400.0
 """Noon of Monday, 5 January 2026 in UTC: the same answer whenever it is asked."""
 
-_WITHOUT_BODY = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
 _GRPC_HEADERS = {"content-type": "application/grpc", "te": "trailers"}
 # By operation: HTTP method and what follows the base path; {} is the task, the last * a config.
 _A2A_PATHS: Mapping[str, tuple[str, str]] = {
@@ -157,7 +157,7 @@ def _send(call: SupposedCall, http: _Http, decision_id: str) -> AccessRequest:
         sent = check.attributes.request.http
         sent.method, sent.scheme, sent.host, sent.path = http.method, "https", call.host, http.path
         headers = dict(http.headers)
-        if http.body or http.method not in _WITHOUT_BODY:
+        if http.body or http.method not in BODILESS_METHODS:
             headers.setdefault("content-length", str(len(http.body)))
         if http.shows_body:
             sent.raw_body, sent.size = http.body, len(http.body)

@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from deputize.config.model import Model, inner_model
 from deputize.config.policy_schema import DelegationPolicy
+from deputize.config.policy_test_schema import PolicyTest
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.strict_yaml import Document, parse_documents
-from deputize.config.test_schema import PolicyTest
 from deputize.config.validation import validate
 from deputize.config.yaml_comments import find_comments, place_comments
 from deputize.config.yaml_tree import Collection, Node, Tree, read_trees

@@ -19,10 +19,20 @@ def load_policies(path: Path) -> CompiledPolicies:
     Raises:
         ConfigError: with every problem in every file.
     """
+    return load_with_mode(path)[0]
+
+
+def load_with_mode(path: Path) -> tuple[CompiledPolicies, bool]:
+    """The same, and whether all of them are only observed, as a service configuration may say.
+
+    Raises:
+        ConfigError: with every problem in every file.
+    """
     with collector_paused():
         if is_service(path):
-            return load(path).compiled.policies
-        return compile_sources(read_policies(path))
+            compiled = load(path).compiled
+            return compiled.policies, compiled.is_observed
+        return compile_sources(read_policies(path)), False
 
 
 def is_service(path: Path) -> bool:

@@ -40,9 +40,11 @@ _HEADER_NAMED = frozenset({"tools/call", "prompts/get", "resources/read"})
 _BODY_NAMED = frozenset({"completion/complete", "resources/subscribe", "resources/unsubscribe"})
 NAMED_METHODS = _HEADER_NAMED | _BODY_NAMED
 """Methods whose calls have a name; the name of all others is empty."""
+NAMES_OF_SERVER = frozenset({"tools/call", "prompts/get"})
+"""Those whose name is one of a few that the server gave."""
+URI_METHODS = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
+"""Those whose name is the URI of a resource: there are as many as a caller can think of."""
 
-_BY_NAME = frozenset({"tools/call", "prompts/get"})
-_BY_URI = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
 _PARAMS = frozenset({"name", "uri", "arguments", "ref", "_meta"})
 _BOUND = frozenset({"name", "arguments", "_meta"})
 _REF = frozenset({"type", "name", "uri"})
@@ -98,7 +100,7 @@ def read_mcp_headers(headers: Mapping[str, str]) -> Call:
     if (name is not None) != (method in _HEADER_NAMED):
         raise CallError("no Mcp-Name header, or one the method has not", is_mismatch=True)
     if name is not None:
-        _check_name(name, is_uri=method in _BY_URI)
+        _check_name(name, is_uri=method in URI_METHODS)
     return Call(Protocol.MCP, method, name or "", None, None)
 
 
@@ -146,7 +148,7 @@ def _read_call(message: Message) -> Call:
     check_members(params, _PARAMS, "params")
     name = _read_name(method, params)
     has_more = False
-    if method in _BY_NAME:
+    if method in NAMES_OF_SERVER:
         has_more = not params.keys() <= _BOUND
         arguments = params.get("arguments", {})
         if not isinstance(arguments, dict):
@@ -157,9 +159,9 @@ def _read_call(message: Message) -> Call:
 
 
 def _read_name(method: str, params: dict[str, Json]) -> str:
-    if method in _BY_NAME:
+    if method in NAMES_OF_SERVER:
         return _check_name(params.get("name"), is_uri=False)
-    if method in _BY_URI:
+    if method in URI_METHODS:
         return _check_name(params.get("uri"), is_uri=True)
     if method != "completion/complete":
         return ""

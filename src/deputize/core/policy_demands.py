@@ -24,12 +24,12 @@ from deputize.core.case import Case, EvaluationError
 from deputize.core.claims import ClaimError, read_time
 from deputize.core.conditions import find_unmet
 from deputize.core.keys import KeyRing
+from deputize.core.mcp import NAMES_OF_SERVER
 from deputize.core.model import Approved, Json, Obligation, Spend, StepUp
 from deputize.core.reasons import Reason
 from deputize.core.rules import Budget, BudgetPart, Policies, Rule
 from deputize.core.verdict import Denial
 
-_NAMED_BY_SERVER = frozenset({"tools/call", "prompts/get"})
 _CLOCK_SKEW = 60.0
 """Seconds by which the clock where the principal logged in may be ahead of ours."""
 _ORDER = (
@@ -186,9 +186,8 @@ def _spend(rule: Rule, budget: Budget, case: Case, policies: Policies) -> Spend:
         parts += [delegation.principal.issuer, delegation.principal.subject]
     key = f"budget:{_digest(parts)}"
     if BudgetPart.TOOL in budget.per and call is not None:
-        # Only tools and prompts have names that the server gave them. A resource has as many URIs,
-        # and a task as many identifiers, as the caller can think of.
-        name = call.name if call.method in _NAMED_BY_SERVER else ""
+        # A fresh URI, or a fresh identifier of a task, must not begin a fresh budget.
+        name = call.name if call.method in NAMES_OF_SERVER else ""
         key += "." + _digest([call.protocol.value, call.method, name])[:32]
     is_enforced = not (rule.is_observed or policies.is_observed)
     return Spend(key, budget.limit, budget.window, rule.ref, is_enforced)

@@ -26,7 +26,7 @@ _PARTIAL = "x-envoy-auth-partial-body"
 _JSON = re.compile(
     r'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?', re.ASCII | re.IGNORECASE
 )
-_WITHOUT_BODY = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
+BODILESS_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
 """Methods whose requests as a rule have none."""
 
 
@@ -88,5 +88,5 @@ def _check_length(request: AccessRequest) -> None:
         raise BodyTruncatedError("no content-length, and the proxy may send only the beginning")
     if request.body or length is not None:
         return
-    if "transfer-encoding" in request.headers or request.method not in _WITHOUT_BODY:
+    if "transfer-encoding" in request.headers or request.method not in BODILESS_METHODS:
         raise BodyTruncatedError("no body, and nothing says that there is none")

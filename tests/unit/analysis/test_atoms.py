@@ -8,11 +8,11 @@ import pytest
 
 from deputize.analysis import call_atoms, segment_atoms
 from deputize.analysis.boxes import UndecidedError
-from deputize.analysis.call_atoms import NAMED_METHODS, OPERATIONS, URI_METHODS, CallAtoms
+from deputize.analysis.call_atoms import CallAtoms
 from deputize.analysis.dimension import Dimension, Named, bits
 from deputize.analysis.segment_atoms import AGENTS, PATHS, SegmentPattern, find_atoms
 from deputize.analysis.text_atoms import find_hosts, find_texts, text_masks
-from deputize.core import a2a, mcp
+from deputize.core import mcp
 from deputize.core.call_patterns import CallPattern, text_matches
 from deputize.core.matching import host_matches, parse_agent_pattern, parse_path_pattern
 from deputize.core.model import Call, Protocol
@@ -93,12 +93,6 @@ def test_where_no_good_text_is_found_a_bad_one_is_kept() -> None:
     assert find_texts(["x*"], lambda text: not text.startswith("x"))[-1].startswith("x")
 
 
-def test_the_calls_are_those_of_the_protocols() -> None:
-    assert set(OPERATIONS) == set(a2a.OPERATIONS)
-    assert set(NAMED_METHODS) == mcp.NAMED_METHODS
-    assert set(URI_METHODS) == mcp._BY_URI
-
-
 def test_every_sort_of_mcp_call_is_there() -> None:
     patterns = (
         CallPattern(Protocol.MCP, ("tools/call",), ("get*",)),
@@ -112,7 +106,7 @@ def test_every_sort_of_mcp_call_is_there() -> None:
     assert atoms.listed[1] == call_atoms.OTHER_BODY
     for at, atom in enumerate(atoms.listed[2:], 2):
         assert atom.protocol is Protocol.MCP
-        assert (atom.method in NAMED_METHODS) == bool(atom.name)
+        assert (atom.method in mcp.NAMED_METHODS) == bool(atom.name)
         call = Call(atom.protocol, atom.method, atom.name, None, None)
         matched = {number for number, each in enumerate(patterns) if each.matches(call)}
         assert matched == {
