@@ -39,6 +39,7 @@ from deputize.config.policy_compiler import CompiledPolicies
 from deputize.config.problems import ConfigError
 from deputize.core.approval import APPROVAL_TYPE
 from deputize.core.decide import decide
+from deputize.core.delegation import DEEPEST_CHAIN
 from deputize.core.keys import KeyRing
 from deputize.core.model import AccessRequest, DelegationStyle, Json, Kind, Resource
 from deputize.core.profiles import ACCESS_TOKEN_TYPE
@@ -56,7 +57,6 @@ APPROVER = "supposed-approver"
 _ID = "supposed"
 _LIFETIME = 300
 _REMEMBERED = 20_000
-_MAX_DEPTH = 12
 _SAID_BY_CALL = frozenset({"iss", "sub", "aud", "act", "scope", "client_id", "cnf", "status"})
 
 
@@ -91,7 +91,7 @@ class Court:
             named_issuers(policies),
             named_domains(policies),
             named_services(policies),
-            {"maxChainDepth": _MAX_DEPTH} if delegation is None else delegation,
+            {"maxChainDepth": DEEPEST_CHAIN} if delegation is None else delegation,
             "observe" if is_observed else "enforce",
         )
         compiled = replace(self._trust.compile(), policies=policies)

@@ -14,6 +14,7 @@ from deputize.cli.observe_report import Tally, span
 from deputize.cli.suggestion import Suggested, Suggestion
 from deputize.cli.suggestion_seen import Route
 from deputize.config.problems import visible_text
+from deputize.core.delegation import DEEPEST_CHAIN
 from deputize.core.model import Binding, Protocol
 
 MAX_SHOWN = 40
@@ -24,7 +25,6 @@ _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _MAX_NAME = 55
-_MAX_DEPTH = 12
 
 
 def to_yaml(suggestion: Suggestion, name: str) -> str:
@@ -137,7 +137,7 @@ def _demands(rule: Suggested) -> list[str]:
         *([f"      upgrades: [{quote(rule.use.upgrade)}]"] if rule.use.upgrade else []),
         f"      scopes: {_flow(sorted(filter(_SCOPE.fullmatch, rule.scopes or ())))}",
         "      chain:",
-        f"        maxDepth: {min(rule.depth, _MAX_DEPTH)}",
+        f"        maxDepth: {min(rule.depth, DEEPEST_CHAIN)}",
     ]
 
 

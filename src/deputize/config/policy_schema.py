@@ -35,6 +35,7 @@ from deputize.config.texts import (
     Url,
     ZoneText,
 )
+from deputize.core.delegation import DEEPEST_CHAIN
 
 
 class OnBehalfOf(Model):
@@ -272,7 +273,7 @@ class BudgetSettings(Model):
 class Chain(Model):
     """Bounds on the delegation chain for this rule; they only restrict."""
 
-    max_depth: Annotated[int, Field(ge=1, le=12)]
+    max_depth: Annotated[int, Field(ge=1, le=DEEPEST_CHAIN)]
     """Most hops, the current actor included."""
 
 

@@ -25,6 +25,7 @@ from deputize.config.texts import (
     UniqueTexts,
     Url,
 )
+from deputize.core.delegation import DEEPEST_CHAIN
 
 
 class GrpcTls(Model):
@@ -176,7 +177,7 @@ class TokenSettings(Model):
 class DelegationSettings(Model):
     """Bounds on delegation chains."""
 
-    max_chain_depth: Annotated[int, Field(ge=1, le=12)] = 4
+    max_chain_depth: Annotated[int, Field(ge=1, le=DEEPEST_CHAIN)] = 4
     """Most hops in a chain, the current actor included."""
     forbidden_actors: Annotated[list[Text], UniqueTexts] = []
     """Actors that may not stand in a chain, by SPIFFE ID or as their issuer names them."""

@@ -18,6 +18,9 @@ from deputize.core.model import Delegation, Flaw, FlawedMandate, Mandate, Peer, 
 from deputize.core.reasons import Reason
 from deputize.core.verdict import Denied
 
+DEEPEST_CHAIN = 12
+"""No configuration allows more hops."""
+
 _REASONS: Mapping[Flaw, Reason] = {
     Flaw.ABSENT: Reason.DELEGATION_ABSENT,
     Flaw.MALFORMED: Reason.DELEGATION_MALFORMED,

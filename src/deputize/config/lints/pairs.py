@@ -16,9 +16,8 @@ from deputize.config.lints.subject import PlacedRule, Subject
 from deputize.config.lints.table import Lint
 from deputize.config.problems import Problem
 from deputize.core.conditions import Condition, Expression
+from deputize.core.delegation import DEEPEST_CHAIN
 from deputize.core.rules import Rule
-
-_DEEPEST = 12
 
 
 def find_shadowed(subject: Subject) -> Iterator[Problem]:
@@ -80,7 +79,7 @@ def _makes_needless(first: Rule, second: Rule) -> bool:
 
 def _is_wider(first: Rule, second: Rule) -> bool:
     return (
-        (first.max_depth or _DEEPEST) >= (second.max_depth or _DEEPEST)
+        (first.max_depth or DEEPEST_CHAIN) >= (second.max_depth or DEEPEST_CHAIN)
         and second.upgrades <= first.upgrades
         and _conditions(first) <= _conditions(second)
         and rule_covers(first, second)
