@@ -2,7 +2,7 @@
 
 Each folder beside this file is a Go module: it pins one tool by version and hash. A binary lies in
 the user's cache under the digest of its module, so that a changed pin builds a new one and an
-unchanged one costs nothing. `crds` is only downloaded: definitions of other projects are read there.
+unchanged one costs nothing. `crds` is only downloaded: other projects' definitions are read there.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def cache_folder() -> Path:
 def main() -> int:
     """Builds the tools that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tools", nargs="*", choices=[*TOOLS, []], help="all unless named")
+    parser.add_argument("tools", nargs="*", metavar="TOOL", help="all unless named")
     for name in parser.parse_args().tools or TOOLS:
         print(tool(name))
     _go("mod", "download", cwd=FOLDER / "crds")

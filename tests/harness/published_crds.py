@@ -1,0 +1,67 @@
+"""Custom resource definitions as the projects publish them, read from their pinned modules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.tools.install import module_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ROOT / "charts/deputize/files/crds"
+
+_PLACES = (
+    ("istio.io/istio", "manifests/charts/base/files/crd-all.gen.yaml"),
+    ("sigs.k8s.io/gateway-api", "config/crd/experimental/gateway.networking.*.yaml"),
+    ("github.com/cert-manager/cert-manager", "deploy/crds/*.yaml"),
+    (
+        "github.com/prometheus-operator/prometheus-operator",
+        "example/prometheus-operator-crd/*.yaml",
+    ),
+    (
+        "github.com/agentgateway/agentgateway",
+        "controller/install/helm/agentgateway-crds/templates/*.yaml",
+    ),
+    ("github.com/kgateway-dev/kgateway/v2", "install/helm/kgateway-crds/templates/*.yaml"),
+    ("github.com/envoyproxy/gateway", "charts/gateway-helm/charts/crds/crds/generated/*.yaml"),
+)
+_HEAD = re.compile(
+    r"^  group: (?P<group>\S+)$.*?^    kind: (?P<kind>\S+)$", re.MULTILINE | re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A definition that was found, not parsed yet: most are large and few are needed."""
+
+    group: str
+    kind: str
+    text: str
+
+    def parse(self) -> dict[str, Any]:
+        """The definition as an object."""
+        found: dict[str, Any] = yaml.load(self.text, yaml.CSafeLoader)
+        return found
+
+
+@cache
+def definitions() -> Mapping[tuple[str, str], Definition]:
+    """Every definition, ours too, by group and kind."""
+    return {(found.group, found.kind): found for found in _find()}
+
+
+def _find() -> Iterator[Definition]:
+    files = [
+        file for module, pattern in _PLACES for file in sorted(module_folder(module).glob(pattern))
+    ]
+    for file in [*files, *sorted(OURS.glob("*.yaml"))]:
+        for text in re.split(r"^---.*$", file.read_text(), flags=re.MULTILINE):
+            head = _HEAD.search(text)
+            if head and "\nkind: CustomResourceDefinition" in f"\n{text}":
+                yield Definition(head["group"], head["kind"], text)
