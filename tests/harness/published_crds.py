@@ -36,6 +36,13 @@ _HEAD = re.compile(
 )
 
 
+class _Loader(yaml.CSafeLoader):
+    """Reads `=` as the text it is, not as YAML 1.1's default value."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", yaml.CSafeLoader.construct_yaml_str)
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """A definition that was found, not parsed yet: most are large and few are needed."""
@@ -46,7 +53,7 @@ class Definition:
 
     def parse(self) -> dict[str, Any]:
         """The definition as an object."""
-        found: dict[str, Any] = yaml.load(self.text, yaml.CSafeLoader)
+        found: dict[str, Any] = yaml.load(self.text, _Loader)  # noqa: S506 - a safe one
         return found
 
 

@@ -27,15 +27,21 @@ GO_LOCK = FOLDER / "go.lock"
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program: the folder of its module here, and the package it is built from."""
+    """A program: the folder of its module here, the package it is built from, linker flags."""
 
     module: str
     package: str
+    flags: str = ""
 
 
 TOOLS = {
     "etcd": Tool("etcd", "go.etcd.io/etcd/server/v3"),
-    "kube-apiserver": Tool("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    "kube-apiserver": Tool(
+        "kubernetes",
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        # It does not know the version of its own module, and Helm asks it.
+        "-X k8s.io/component-base/version.gitVersion=v1.36.3",
+    ),
     "helm": Tool("helm", "helm.sh/helm/v4/cmd/helm"),
     "istioctl": Tool("istio", "istio.io/istio/istioctl/cmd/istioctl"),
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
@@ -51,12 +57,13 @@ def tool(name: str) -> Path:
     """
     wanted = TOOLS[name]
     module = FOLDER / wanted.module
-    program = cache_folder() / f"{name}-{_digest(module)}"
+    program = cache_folder() / f"{name}-{_digest(module, wanted.flags)}"
     with _alone(program.with_suffix(".lock")):
         if not program.exists():
             print(f"building {name}, once", file=sys.stderr)
             new = program.with_suffix(".new")
-            _go("build", "-trimpath", "-ldflags=-s -w", "-o", str(new), wanted.package, cwd=module)
+            flags = f"-ldflags=-s -w {wanted.flags}"
+            _go("build", "-trimpath", flags, "-o", str(new), wanted.package, cwd=module)
             new.rename(program)
     return program
 
@@ -120,8 +127,8 @@ def _go_program() -> str:
     return str(next(folder.rglob("bin/go")))
 
 
-def _digest(module: Path) -> str:
-    content = hashlib.sha256()
+def _digest(module: Path, flags: str) -> str:
+    content = hashlib.sha256(flags.encode())
     for file in sorted(path for path in module.rglob("*") if path.is_file()):
         content.update(f"{file.relative_to(module)}\n{file.stat().st_size}\n".encode())
         content.update(file.read_bytes())
