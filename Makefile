@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help dev fmt lint types arch unit property vectors integration fault test demo demo-serve \
-	redis-server backends bench soak fuzz generate check-generated lock clean
+	chart cluster mesh tools redis-server backends bench soak fuzz generate check-generated lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ arch: $(STAMP) ## import direction
 unit property vectors integration fault: $(STAMP)
 	$(BIN)/pytest tests/$@
 
-# The levels of the tests apart: make unit, property, vectors, integration, fault.
+# The levels of the tests apart: make unit, property, vectors, integration, fault, chart, cluster, mesh.
 
 redis-server: ## install a Redis for the tests, where there is neither it nor Valkey
 	@command -v redis-server valkey-server >/dev/null || { \
@@ -61,9 +61,15 @@ backends: ## install nginx, Apache httpd and curl for the tests, where they are 
 	command -v curl >/dev/null || { \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends curl; }
 
+tools: $(STAMP) ## build helm, istioctl, etcd and an API server for the tests, once; needs no root
+	$(BIN)/python -m tests.tools.install >/dev/null
+
+chart cluster mesh: $(STAMP) tools
+	$(BIN)/pytest tests/$@
+
 integration: redis-server backends
 
-test: redis-server backends lint types arch check-generated ## the one test command: everything CI runs
+test: redis-server backends tools lint types arch check-generated ## the one test command: everything CI runs
 	$(BIN)/pytest --cov --cov-report=term
 
 demo: $(STAMP) ## a story of calls through a real Envoy, each checked
