@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
+import ssl
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,7 +50,7 @@ class ApiServer:
         try:
             self.start()
         except BaseException:
-            self.stop()
+            self.__exit__(None, None, None)
             raise
         return self
 
@@ -59,6 +61,7 @@ class ApiServer:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+        self._http.close()
 
     @property
     def url(self) -> str:
@@ -90,7 +93,7 @@ class ApiServer:
     ) -> httpx.Response:
         """Asks the API as it is, as an administrator; `body` is sent as JSON."""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        return self._http().request(
+        return self._http.request(
             method,
             path,
             params=parameters,
@@ -101,17 +104,37 @@ class ApiServer:
     def install_definitions(self, definitions: Iterable[Mapping[str, Any]]) -> None:
         """Installs custom resource definitions, and waits until they are served."""
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        names = []
+        installed = []
         for definition in definitions:
-            names.append(definition["metadata"]["name"])
             answer = self.request("POST", path, definition)
             assert answer.status_code in {201, 409}, answer.text
-        for name in names:
-            wait_until(
-                lambda name=name: self._is_established(f"{path}/{name}"),  # type: ignore[misc]
-                _ESTABLISHED_SECONDS,
-                name,
-            )
+            installed.append(f"{path}/{definition['metadata']['name']}")
+        wait_until(lambda: all(map(self._is_established, installed)), _ESTABLISHED_SECONDS)
+
+    def would_refuse(self, thing: Mapping[str, Any]) -> str:
+        """Why the server would not take this object, in its own words; empty if it would.
+
+        Nothing is changed, but a namespace that is missing is made. Unknown fields are refused.
+        """
+        version = str(thing["apiVersion"])
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        served = {entry["kind"]: entry for entry in self._resources(root)}
+        if thing["kind"] not in served:
+            return f"{version} {thing['kind']} is not served"
+        resource = served[thing["kind"]]
+        path = f"{root}/{resource['name']}"
+        if resource["namespaced"]:
+            namespace = thing["metadata"].get("namespace", "default")
+            self.create_namespace(namespace)
+            path = f"{root}/namespaces/{namespace}/{resource['name']}"
+        answer = self.request("POST", path, thing, dryRun="All", fieldValidation="Strict")
+        if answer.status_code in {201, 409}:
+            return ""
+        return f"{thing['kind']} {thing['metadata'].get('name')}: {answer.json()['message']}"
+
+    def _resources(self, root: str) -> list[dict[str, Any]]:
+        found = self.request("GET", root).json().get("resources", [])
+        return [entry for entry in found if "/" not in entry["name"]]
 
     def create_namespace(self, name: str) -> None:
         """Makes a namespace, if it is not there."""
@@ -121,18 +144,14 @@ class ApiServer:
 
     def _is_established(self, path: str) -> bool:
         conditions = self.request("GET", path).json().get("status", {}).get("conditions", [])
-        return {"type": "Established", "status": "True"}.items() <= {
-            key: value
-            for condition in conditions
-            if condition["type"] == "Established"
-            for key, value in condition.items()
-        }.items()
+        return ("Established", "True") in [(each["type"], each["status"]) for each in conditions]
 
+    @cached_property
     def _http(self) -> httpx.Client:
         return httpx.Client(
             base_url=self.url,
             headers={"authorization": f"Bearer {self._token}"},
-            verify=str(self._authority.certificate_file),
+            verify=ssl.create_default_context(cafile=self._authority.certificate_file),
             trust_env=False,
             timeout=30,
         )
@@ -203,7 +222,7 @@ class ApiServer:
 
     def _server_is_ready(self) -> bool:
         try:
-            return self._http().get("/readyz").status_code == httpx.codes.OK
+            return self._http.get("/readyz").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 

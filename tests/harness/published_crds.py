@@ -40,7 +40,7 @@ class _Loader(yaml.CSafeLoader):
     """Reads `=` as the text it is, not as YAML 1.1's default value."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:value", yaml.CSafeLoader.construct_yaml_str)
+_Loader.add_constructor("tag:yaml.org,2002:value", lambda _loader, node: node.value)
 
 
 @dataclass(frozen=True, slots=True)
