@@ -17,7 +17,14 @@ from tests.benchmarks.calls import FEW, MANY, CallCost, measure_calls
 from tests.benchmarks.guards import GuardCost, measure_guards
 from tests.benchmarks.in_process import DecideCost, measure_decide
 from tests.benchmarks.load import Cost, measure
+from tests.benchmarks.neighbours import measure_neighbours, tell_neighbours
 from tests.benchmarks.scenario import ISSUER, RULE_COUNTS, make_check, make_config, write_world
+from tests.benchmarks.sizes import (
+    measure_sizes,
+    measure_standing,
+    tell_sizes,
+    tell_standings,
+)
 from tests.harness.issuer import Issuer
 from tests.harness.loopback import free_port
 from tests.harness.service import DeputizeProcess
@@ -33,6 +40,8 @@ def main() -> int:
     issuer = Issuer(ISSUER)
     message = make_check(issuer)
     with tempfile.TemporaryDirectory() as name:
+        if "--capacity" in sys.argv[1:]:
+            return _print_capacity(issuer, Path(name))
         folders = {rules: Path(name) / str(rules) for rules in RULE_COUNTS}
         for rules, folder in folders.items():
             folder.mkdir()
@@ -55,6 +64,20 @@ def _print_in_process(decided: DecideCost, guards: GuardCost, calls: CallCost) -
     """Without servers: the part that takes a minute."""
     _print_calls(calls)
     return _judge(_promises(decided, guards, calls))
+
+
+def _print_capacity(issuer: Issuer, folder: Path) -> int:
+    """What docs/scale.md counts with; nothing is promised."""
+    standings = {
+        rules: measure_standing(folder / str(rules), issuer, rules) for rules in RULE_COUNTS
+    }
+    lines = [
+        *tell_standings(standings),
+        *tell_sizes(measure_sizes(folder / "sizes", issuer)),
+        *tell_neighbours(measure_neighbours(folder / "neighbours", issuer)),
+    ]
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0
 
 
 def _serve_all(folders: dict[int, Path], message: bytes) -> dict[tuple[str, str, int], Cost]:

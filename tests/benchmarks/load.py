@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import struct
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,26 +29,35 @@ def measure(service: DeputizeProcess, message: bytes, checks: int, folder: Path)
     """Sends the same check `checks` times over two connections with 32 streams each."""
     body = folder / "check.bin"
     body.write_bytes(b"\0" + struct.pack(">I", len(message)) + message)
-    _send(service, body, WARM_UP)
+    url = f"http://{service.grpc_addresses[0]}{CHECK_PATH}"
+    headers = {"content-type": "application/grpc", "te": "trailers"}
+    send(url, headers, WARM_UP, body)
     before = service.cpu_seconds
-    rate = _send(service, body, checks)
+    rate = send(url, headers, checks, body)
     return Cost((service.cpu_seconds - before) / checks * 1e6, rate)
 
 
-def _send(service: DeputizeProcess, body: Path, checks: int) -> float:
+def send(url: str, headers: Mapping[str, str], count: int, body: Path | None = None) -> float:
+    """Sends the same request `count` times, and gives how many were answered in a second."""
     program = shutil.which("h2load")
     if program is None:
         raise SystemExit("h2load is missing; on Debian it is in the package nghttp2-client")
-    command = [
-        *(program, "-n", str(checks), "-c", "2", "-m", "32", "-t", "1", "-d", str(body)),
-        *("-H", "content-type: application/grpc", "-H", "te: trailers"),
-        f"http://{service.grpc_addresses[0]}{CHECK_PATH}",
-    ]
+    command = [program, "-n", str(count), "-c", "2", "-m", "32", "-t", "1"]
+    for name, value in headers.items():
+        command += ["-H", f"{name}: {value}"]
+    if body is not None:
+        command += ["-d", str(body)]
     report = subprocess.run(  # noqa: S603 - our own words
-        command, capture_output=True, text=True, check=True
+        [*command, url], capture_output=True, text=True, check=True
     ).stdout
     succeeded = re.search(r"(\d+) succeeded", report)
     rate = re.search(r"finished in [^,]*, ([\d.]+) req/s", report)
-    if succeeded is None or rate is None or int(succeeded[1]) != checks:
+    if succeeded is None or rate is None or int(succeeded[1]) != count:
         raise SystemExit(f"h2load did not get every answer:\n{report}")
     return float(rate[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of any process so far (proc(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,186 @@
+"""How large the service is: memory, time to start and to reload, audit events in bytes."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from tests.benchmarks.scenario import make_check, make_config, write_world
+from tests.harness.grpc_client import check_method, open_channel
+from tests.harness.issuer import Issuer
+from tests.harness.loopback import free_port
+from tests.harness.polling import wait_until
+from tests.harness.service import DeputizeProcess
+
+TOKENS, WARM_UP = 10_000, 500
+CALLS_PER_TOKEN = 100
+RELOAD_SECONDS = 60
+CHECKS_PER_LOOK = 20
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A service under one number of rules. Memory in MiB, times in seconds.
+
+    `memory` once it is ready; `peak` of memory, and the `slowest` check, over a reload.
+    """
+
+    ready: float
+    ready_cpu: float
+    memory: float
+    reload: float
+    slowest: float
+    peak: float
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes: of memory per remembered token, of audit events by what was decided.
+
+    `packed` has the share of its size that is left of a file of allows, by the program and by how
+    many calls came with each token.
+    """
+
+    token: float
+    events: dict[str, float]
+    packed: dict[tuple[str, int], float]
+
+
+def measure_standing(folder: Path, issuer: Issuer, rules: int) -> Standing:
+    """Starts a service and changes its policy once."""
+    config = make_config("grpcio", free_port(), free_port(), TOKENS)
+    folder.mkdir()
+    write_world(folder, issuer, rules)
+    started = time.monotonic()
+    with DeputizeProcess(config, folder) as service:
+        ready, cpu = time.monotonic() - started, service.cpu_seconds
+        memory, before = _mebibytes(service, "VmRSS"), service.policy_digest
+        new = _changed(folder / "policy.yaml")
+        with open_channel(service.grpc_addresses[0]) as channel:
+            ask, check = check_method(channel), make_check(issuer)
+            slowest: list[float] = []
+
+            def is_done() -> bool:
+                slowest.append(max(_timed(ask, check) for _ in range(CHECKS_PER_LOOK)))
+                return service.policy_digest != before
+
+            is_done()
+            slowest.clear()
+            changed = time.monotonic()
+            new.rename(folder / "policy.yaml")
+            wait_until(is_done, RELOAD_SECONDS, "the reload")
+        reload = time.monotonic() - changed
+        peak = _mebibytes(service, "VmHWM")
+    return Standing(ready, cpu, memory, reload, max(slowest), peak)
+
+
+def measure_sizes(folder: Path, issuer: Issuer) -> Sizes:
+    """Sends distinct tokens once each, then few tokens often, then calls that are refused."""
+    folder.mkdir()
+    write_world(folder, issuer, 10)
+    config = make_config("grpcio", free_port(), free_port(), TOKENS)
+    with (
+        DeputizeProcess(config, folder) as service,
+        open_channel(service.grpc_addresses[0]) as channel,
+    ):
+        ask = check_method(channel)
+        checks = [_varied(make_check(issuer, _claims(number)), number) for number in range(TOKENS)]
+        for check in checks[:WARM_UP]:
+            ask(check)
+        before = _mebibytes(service, "VmRSS")
+        for check in checks[WARM_UP:]:
+            ask(check)
+        token = (_mebibytes(service, "VmRSS") - before) * 2**20 / (TOKENS - WARM_UP)
+        few = checks[: TOKENS // CALLS_PER_TOKEN]
+        for number in range(TOKENS):
+            ask(_varied(few[number % len(few)], number))
+        for number in range(TOKENS):
+            ask(_refused(checks[number], number))
+    lines = service.audit_file.read_bytes().splitlines(keepends=True)
+    once, often, refused = (lines[start : start + TOKENS] for start in range(0, 3 * TOKENS, TOKENS))
+    assert len(refused) == TOKENS
+    return Sizes(
+        token,
+        {"allow": _mean(once), "deny": _mean(refused)},
+        {
+            (program, calls): len(pack(b"".join(part))) / len(b"".join(part))
+            for calls, part in ((1, once), (CALLS_PER_TOKEN, often))
+            for program, pack in (("gzip", gzip.compress), ("xz", lzma.compress))
+        },
+    )
+
+
+def tell_standings(standings: dict[int, Standing]) -> Iterator[str]:
+    """One line for each number of rules."""
+    for rules, found in standings.items():
+        yield (
+            f"{rules:,} rules: ready after {found.ready:.2f} s ({found.ready_cpu:.2f} s CPU), "
+            f"{found.memory:.0f} MiB; reload {found.reload:.2f} s, "
+            f"slowest check meanwhile {found.slowest * 1000:.0f} ms, peak {found.peak:.0f} MiB"
+        )
+
+
+def tell_sizes(sizes: Sizes) -> Iterator[str]:
+    """One line for each."""
+    yield f"remembered token: {sizes.token:,.0f} bytes"
+    for kind, octets in sizes.events.items():
+        yield f"audit event, {kind}: {octets:,.0f} bytes"
+    for (program, calls), share in sizes.packed.items():
+        yield f"audit events, {calls} calls with each token, {program}: 1 : {1 / share:.1f}"
+
+
+def _claims(number: int) -> dict[str, object]:
+    return {"jti": f"0c4f1e9a-7d1b-4c1e-9a55-{number:012x}", "sub": f"person-{number}"}
+
+
+def _varied(octets: bytes, number: int) -> bytes:
+    """The same call of another order, under another request id."""
+    check = CheckRequest.FromString(octets)
+    http = check.attributes.request.http
+    http.path = http.headers[":path"] = f"/v1/orders/{number}"
+    http.headers["x-request-id"] = f"5f3d0c8e-9a51-4d9e-8f0b-{number * 7919:012x}"
+    return check.SerializeToString()
+
+
+def _refused(octets: bytes, number: int) -> bytes:
+    """A call of something that no rule grants."""
+    check = CheckRequest.FromString(_varied(octets, number))
+    http = check.attributes.request.http
+    http.method = http.headers[":method"] = "DELETE"
+    return check.SerializeToString()
+
+
+def _timed(ask: Callable[[bytes], bytes], check: bytes) -> float:
+    """Seconds by the clock, of one who sends one check after the other."""
+    started = time.monotonic()
+    ask(check)
+    return time.monotonic() - started
+
+
+def _changed(policy: Path) -> Path:
+    """A file beside it, with one rule changed."""
+    document = yaml.load(policy.read_bytes(), Loader=yaml.CSafeLoader)
+    document["spec"]["rules"][-1]["methods"] = ["GET", "HEAD"]
+    new = policy.with_suffix(".new")
+    new.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper))
+    return new
+
+
+def _mean(lines: list[bytes]) -> float:
+    return sum(map(len, lines)) / len(lines)
+
+
+def _mebibytes(service: DeputizeProcess, name: str) -> float:
+    """`VmRSS` or `VmHWM` of the process (proc(5))."""
+    status = Path(f"/proc/{service.pid}/status").read_text()
+    found = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
