@@ -17,6 +17,8 @@ from scripts.reference import (
     audit_event,
     commands,
     config_keys,
+    crds,
+    dashboard,
     example_audit,
     example_token,
     issuer_profiles,
@@ -36,6 +38,7 @@ Files = Mapping[Path, bytes]
 GENERATORS: tuple[Callable[[Path], Files], ...] = (
     stubs.generate,  # from protos/
     schemas.generate,  # from config/schema.py, issuer_schema.py, deny_list.py, core/audit_event.py
+    crds.generate,  # from config/policy_schema.py, issuer_schema.py and reference/crd_rules.py
     example_token.generate,  # from itself
     example_audit.generate,  # from core/ and docs/examples/
     issuer_profiles.generate,  # from src/deputize/profiles
@@ -43,6 +46,7 @@ GENERATORS: tuple[Callable[[Path], Files], ...] = (
     reasons.generate,  # from core/reasons.py and adapters/presentation.py
     audit_event.generate,  # from core/audit_event.py and the example token
     metrics.generate,  # from adapters/telemetry.py
+    dashboard.generate,  # from dashboard_panels.py
     commands.generate,  # from cli/
     lints.generate,  # from config/lints/table.py
 )
@@ -52,6 +56,7 @@ OWNED = (
     ("src/deputize/_proto", "*.py*"),
     ("src/deputize/schemas", "*.json"),
     ("docs/reference", "*.md"),
+    ("charts/deputize/files/crds", "*.yaml"),
     *((f"tests/vectors/{family}", "*.json") for family in FAMILIES),
 )
 """Folders in which every file of the pattern is a generated one."""
