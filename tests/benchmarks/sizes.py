@@ -7,6 +7,7 @@ import lzma
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ TOKENS, WARM_UP = 10_000, 500
 CALLS_PER_TOKEN = 100
 RELOAD_SECONDS = 60
 CHECKS_PER_LOOK = 20
+CONNECTIONS = 500
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,14 @@ class Standing:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes: of memory per remembered token, of audit events by what was decided.
+    """Bytes: of memory per remembered token and per open connection, of audit events by effect.
 
     `packed` has the share of its size that is left of a file of allows, by the program and by how
     many calls came with each token.
     """
 
     token: float
+    connection: float
     events: dict[str, float]
     packed: dict[tuple[str, int], float]
 
@@ -104,11 +107,13 @@ def measure_sizes(folder: Path, issuer: Issuer) -> Sizes:
             ask(_varied(few[number % len(few)], number))
         for number in range(TOKENS):
             ask(_refused(checks[number], number))
+        connection = _connection(service, checks[0])
     lines = service.audit_file.read_bytes().splitlines(keepends=True)
     once, often, refused = (lines[start : start + TOKENS] for start in range(0, 3 * TOKENS, TOKENS))
-    assert len(refused) == TOKENS
+    assert len(lines) == 3 * TOKENS + CONNECTIONS
     return Sizes(
         token,
+        connection,
         {"allow": _mean(once), "deny": _mean(refused)},
         {
             (program, calls): len(pack(b"".join(part))) / len(b"".join(part))
@@ -131,10 +136,21 @@ def tell_standings(standings: dict[int, Standing]) -> Iterator[str]:
 def tell_sizes(sizes: Sizes) -> Iterator[str]:
     """One line for each."""
     yield f"remembered token: {sizes.token:,.0f} bytes"
+    yield f"open connection: {sizes.connection:,.0f} bytes"
     for kind, octets in sizes.events.items():
         yield f"audit event, {kind}: {octets:,.0f} bytes"
     for (program, calls), share in sizes.packed.items():
         yield f"audit events, {calls} calls with each token, {program}: 1 : {1 / share:.1f}"
+
+
+def _connection(service: DeputizeProcess, check: bytes) -> float:
+    """Bytes for each connection on which one check was answered, as long as it is open."""
+    before = _mebibytes(service, "VmRSS")
+    with ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            channel = stack.enter_context(open_channel(service.grpc_addresses[0]))
+            check_method(channel)(check)
+        return (_mebibytes(service, "VmRSS") - before) * 2**20 / CONNECTIONS
 
 
 def _claims(number: int) -> dict[str, object]:
