@@ -42,7 +42,7 @@ def trust_in(shape: IssuerShape) -> TrustedIssuer:
     return replace(
         make_trusted_issuer(shape.issuer, rules=rules),
         audiences=frozenset(settings.audiences),
-        algorithms=allowed_algorithms(settings),
+        algorithms=allowed_algorithms(keys),
         max_lifetime=float(keys.max_lifetime_seconds),
     )
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from deputize.config.issuer_compiler import compile_issuers
+from deputize.config.issuer_profiles import known_profiles
+from deputize.config.issuer_schema import ProfileSpec
 from deputize.config.policy_compiler import (
     CompiledPolicies,
     SourcedPolicies,
@@ -62,10 +64,15 @@ def compile_config(
     service: ServiceSpec,
     service_document: Document,
     policies: SourcedPolicies,
+    profiles: Mapping[str, ProfileSpec] | None = None,
 ) -> tuple[Compiled, list[Problem]]:
-    """Builds the values of the core and names every problem found on the way."""
+    """Builds the values of the core and names every problem found on the way.
+
+    `profiles` are those that issuers may name beside those that come with deputize.
+    """
     problems = _check_service(service, service_document)
-    issuers, found = compile_issuers(service, service_document)
+    named = {**(profiles or {}), **known_profiles()}
+    issuers, found = compile_issuers(service, service_document, named)
     problems += found
     compiled_policies, found = compile_policies(policies)
     problems += found

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from deputize.config.issuer_profiles import compile_profile, effective_keys
-from deputize.config.issuer_schema import Identities, Issuer, ProfileKeys
+from deputize.config.issuer_schema import Identities, Issuer, ProfileKeys, ProfileSpec
 from deputize.config.problems import Problem, nearest, show_found
 from deputize.config.schema import ServiceSpec
 from deputize.config.strict_yaml import Document, Location
@@ -20,9 +20,9 @@ from deputize.core.trust import TrustedIssuer
 
 
 def compile_issuers(
-    service: ServiceSpec, document: Document
+    service: ServiceSpec, document: Document, profiles: Mapping[str, ProfileSpec]
 ) -> tuple[Mapping[str, TrustedIssuer], list[Problem]]:
-    """The issuers by name, and every problem with them."""
+    """The issuers by name, and every problem with them; `profiles` are all that may be named."""
     problems: list[Problem] = []
     issuers: dict[str, TrustedIssuer] = {}
     for position, entry in enumerate(service.issuers):
@@ -30,27 +30,34 @@ def compile_issuers(
         if entry.issuer in issuers:
             message = f"issuer {show_found(entry.issuer)} stands twice"
             problems.append(document.problem((*place, "issuer"), message))
+        keys = effective_keys(entry, profiles)
+        if entry.profile not in profiles:
+            message = f"no profile {show_found(entry.profile)}{nearest(entry.profile, profiles)}"
+            problems.append(document.problem((*place, "profile"), message))
+        else:
+            problems += _check_keys(entry, keys, document, place)
         problems += _check(entry, service, document, place)
         identities, found = _compile_identities(entry.identities, document, place)
         problems += found
-        issuers[entry.issuer] = _compile(entry, service, identities)
+        issuers[entry.issuer] = _compile(entry, keys, service, identities)
     return MappingProxyType(issuers), problems
 
 
-def allowed_algorithms(entry: Issuer) -> tuple[Algorithm, ...]:
-    """The algorithms an issuer's keys may be pinned to."""
-    return tuple(map(Algorithm, effective_keys(entry).algorithms or ()))
+def allowed_algorithms(keys: ProfileKeys) -> tuple[Algorithm, ...]:
+    """The algorithms an issuer's keys may be pinned to, from its effective keys."""
+    return tuple(map(Algorithm, keys.algorithms or ()))
 
 
-def _compile(entry: Issuer, service: ServiceSpec, identities: IdentityMap) -> TrustedIssuer:
-    keys = effective_keys(entry)
+def _compile(
+    entry: Issuer, keys: ProfileKeys, service: ServiceSpec, identities: IdentityMap
+) -> TrustedIssuer:
     domains = entry.agent_trust_domains
     lists = entry.status_lists
     skew = service.token.clock_skew_seconds
     return TrustedIssuer(
         issuer=entry.issuer,
         audiences=frozenset(entry.audiences),
-        algorithms=allowed_algorithms(entry),
+        algorithms=allowed_algorithms(keys),
         max_lifetime=float(keys.max_lifetime_seconds or 0),
         clock_skew=float(skew),
         mandate_rules=MandateRules(
@@ -91,17 +98,23 @@ def _compile_identities(
     return IdentityMap(MappingProxyType(exact), tuple(templates)), problems
 
 
-def _check(
-    entry: Issuer, service: ServiceSpec, document: Document, place: Location
+def _check_keys(
+    entry: Issuer, keys: ProfileKeys, document: Document, place: Location
 ) -> list[Problem]:
     problems: list[Problem] = []
-    keys = effective_keys(entry)
     if entry.use_once and not keys.token_id:
         message = "`useOnce` needs a `tokenId`, and the profile names none"
         problems.append(document.problem((*place, "useOnce"), message))
     if not keys.algorithms:
         message = "`algorithms` is not given, and the profile names none"
         problems.append(document.problem(place, message))
+    return problems
+
+
+def _check(
+    entry: Issuer, service: ServiceSpec, document: Document, place: Location
+) -> list[Problem]:
+    problems: list[Problem] = []
     if entry.issuer in entry.audiences:
         message = "the issuer itself is no audience: such tokens are meant for the issuer"
         problems.append(document.problem((*place, "audiences"), message))

@@ -22,6 +22,7 @@ from deputize.config.issuer_schema import (
 from deputize.config.strict_yaml import parse_documents
 from deputize.config.validation import validate
 from deputize.core.claims import parse_claim_path, parse_scope_claim
+from deputize.core.keys import Algorithm
 from deputize.core.model import DelegationStyle, Kind
 from deputize.core.profiles import IssuerProfile, KindRule
 
@@ -34,15 +35,28 @@ def known_profiles() -> Mapping[str, ProfileSpec]:
     return {name: _read(name) for name in get_args(ProfileName)}
 
 
+def unread_profile() -> ProfileSpec:
+    """Stands for one that is an object and not at hand: the default, with any algorithm."""
+    algorithms = [algorithm.value for algorithm in Algorithm]
+    return known_profiles()[DEFAULT_PROFILE].model_copy(update={"algorithms": algorithms})
+
+
 def profile_text(name: str) -> str:
     """The file of a profile, for showing."""
     return (resources.files("deputize") / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def effective_keys(issuer: Issuer) -> ProfileKeys:
-    """Every key of the profile, the issuer's own first."""
-    profiles = known_profiles()
-    layers = (profiles[DEFAULT_PROFILE], profiles[issuer.profile], issuer)
+def effective_keys(
+    issuer: Issuer, profiles: Mapping[str, ProfileSpec] | None = None
+) -> ProfileKeys:
+    """Every key of the profile, the issuer's own first.
+
+    A name that is not among `profiles` (those that come with deputize, if not given) is as the
+    default.
+    """
+    known = known_profiles()
+    named = (known if profiles is None else profiles).get(issuer.profile)
+    layers = (known[DEFAULT_PROFILE], named or known[DEFAULT_PROFILE], issuer)
     merged = {
         name: value
         for layer in layers

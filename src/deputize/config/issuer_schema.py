@@ -18,6 +18,8 @@ from deputize.config.texts import (
     AttributeName,
     ClaimText,
     KindWord,
+    Name,
+    ProfileText,
     ScopeClaimText,
     ScopeText,
     SpiffeIdText,
@@ -140,8 +142,8 @@ class ProfileKeys(Model):
 class ProfileMetadata(Model):
     """The name of a profile."""
 
-    name: ProfileName
-    """As `issuers[].profile` names it."""
+    name: Name
+    """As `issuers[].profile` names it; that of an object behind its namespace and a dot."""
 
 
 class ProfileSpec(ProfileKeys):
@@ -154,7 +156,7 @@ class ProfileSpec(ProfileKeys):
 
 
 class IssuerProfileFile(Model):
-    """A profile that comes with deputize."""
+    """A profile: how one kind of issuer writes its tokens."""
 
     api_version: Literal["deputize.dev/v1alpha1"]
     """Always `deputize.dev/v1alpha1`."""
@@ -277,8 +279,9 @@ class Issuer(ProfileKeys):
 
     issuer: Text
     """Compared exactly with `iss`; it need not be a URL."""
-    profile: ProfileName = "rfc9068"
-    """How its tokens are written, see [issuer profiles](issuer-profiles.md)."""
+    profile: ProfileText = "rfc9068"
+    """How its tokens are written: one of the [issuer profiles](issuer-profiles.md), one of
+    `profiles`, or an `IssuerProfile` object as `<namespace>.<name>`."""
     audiences: Texts
     """A token must be issued for one of these."""
     keys: KeySource

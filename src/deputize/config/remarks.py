@@ -24,7 +24,8 @@ _SUFFIXES = frozenset({".yaml", ".yml"})
 
 def find_remarks(loaded: Loaded) -> list[str]:
     """For an author of policies: what is only observed but lets more pass, and what is not read."""
-    return [*_mode(loaded), *_demanding(loaded.compiled.policies), *_unread_of(loaded)]
+    demanding = _demanding(loaded.compiled.policies)
+    return [*_mode(loaded), *demanding, *_objects(loaded), *_unread_of(loaded)]
 
 
 def find_policy_remarks(policies: CompiledPolicies, path: Path) -> list[str]:
@@ -44,6 +45,14 @@ def _mode(loaded: Loaded) -> list[str]:
     if loaded.service.policy_mode == "enforce":
         return []
     return ["`policyMode: observe`: policies refuse nothing, whoever is proven"]
+
+
+def _objects(loaded: Loaded) -> list[str]:
+    settings = loaded.service.kubernetes
+    if settings is None:
+        return []
+    namespaces = ", ".join(settings.namespaces)
+    return [f"Kubernetes objects are not read here, only by the service: those in {namespaces}"]
 
 
 def _demanding(policies: CompiledPolicies) -> list[str]:

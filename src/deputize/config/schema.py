@@ -19,6 +19,7 @@ from deputize.config.texts import (
     AttributeName,
     HeaderName,
     HeaderPrefix,
+    Name,
     SpiffeIdText,
     Text,
     TrustDomainText,
@@ -287,6 +288,14 @@ class Approvals(Model):
     """Services whose approvals are accepted."""
 
 
+class KubernetesSettings(Model):
+    """Policies and issuer profiles that are Kubernetes objects (extra `deputize[kubernetes]`)."""
+
+    namespaces: Annotated[list[Name], UniqueTexts, Field(min_length=1, max_length=64)]
+    """Namespaces whose `DelegationPolicy` objects are policies, and whose `IssuerProfile` objects
+    issuers may name. Whoever may write such objects there decides."""
+
+
 class ServiceSpec(Model):
     """All settings of the service. Relative paths start at the configuration file."""
 
@@ -304,8 +313,13 @@ class ServiceSpec(Model):
     """Lists of what is revoked: tokens, principals, agents, issuers."""
     replay: Replay = Replay()
     """Where it is kept what was used."""
-    policies: Annotated[list[Text], UniqueTexts, Field(min_length=1)]
+    profiles: Annotated[list[Text], UniqueTexts] = []
+    """Files of kind `IssuerProfile`, or directories of them, beside the profiles that come with
+    deputize."""
+    policies: Annotated[list[Text], UniqueTexts, Field(min_length=1)] = []
     """Policy files, or directories whose `*.yaml` and `*.yml` files are all read."""
+    kubernetes: KubernetesSettings | None = None
+    """Policies and issuer profiles that are Kubernetes objects."""
     policy_mode: Literal["enforce", "observe"] = "enforce"
     """`observe` lets pass what policies would refuse, and records it; who calls and for whom is
     still proven as ever."""
@@ -315,6 +329,12 @@ class ServiceSpec(Model):
     """What the upstream gets on an allow."""
     audit: Audit = Audit()
     """Where audit events go."""
+
+    @model_validator(mode="after")
+    def _has_policies(self) -> Self:
+        if not self.policies and self.kubernetes is None:
+            raise ValueError("give `policies`, `kubernetes`, or both")
+        return self
 
 
 class ServiceConfig(Model):

@@ -40,6 +40,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PORT = re.compile(r":[0-9]{1,5}$")
 _LOOPBACK = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]{1,5})?")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_PROFILE = re.compile(rf"(?:{_NAME.pattern}\.)?{_NAME.pattern}")
 _PREFIX = re.compile(r"x-[a-z0-9-]{1,37}-")
 _ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,256}")
@@ -183,6 +184,11 @@ def _unique(values: list[str]) -> list[str]:
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+ProfileText = Annotated[
+    Text,
+    _shown(_PROFILE),
+    _like(_PROFILE, "a profile is named `<name>`, an object `<namespace>.<name>`"),
+]
 Name = Annotated[Text, _shown(_NAME), _like(_NAME, "a name has a-z, 0-9 and inner -")]
 HeaderName = Annotated[
     Text, _shown(_NAME), _like(_NAME, "a header name is in lower case: a-z, 0-9 and -, at most 63")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from deputize.config.issuer_compiler import allowed_algorithms
+from deputize.config.issuer_profiles import effective_keys
 from deputize.config.loader import load
 from deputize.core.identities import IdentityError
 from deputize.core.keys import Algorithm
@@ -58,7 +59,7 @@ def test_the_algorithms_for_keys_are_those_for_tokens(tmp_path: Path) -> None:
         service = with_keys(lines).replace("      algorithms: [ES256]\n", "")
         loaded = load(write_world(tmp_path, service=service))
         (entry,) = loaded.service.issuers
-        assert allowed_algorithms(entry) == loaded.compiled.issuers[ISSUER_URL].algorithms
+        assert allowed_algorithms(effective_keys(entry)) == loaded.compiled.issuers[ISSUER_URL].algorithms
 
 
 def test_how_tokens_may_be_used(tmp_path: Path) -> None:

@@ -1,0 +1,173 @@
+"""Which objects are in force: of each the last good generation, all in one configuration.
+
+Rules of this file:
+- A change is taken when it brings no new problem: none alone, none together with all others.
+- A change that is not taken leaves in force what was, and holds up no other change.
+- What is in force comes before what is new; of what is new, what was accepted before comes first,
+  then what is older. So services that see the same objects decide by the same.
+- Nothing here waits, reads or writes: files and objects in, a configuration out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deputize.config.file_set import FileSet
+from deputize.config.loader import Loaded, collector_paused, compose
+from deputize.config.objects import (
+    POLICY,
+    GoodObject,
+    ObjectKey,
+    StoredObject,
+    only_allows,
+    read_object,
+    without_rules,
+)
+from deputize.config.problems import ConfigError, Problem
+
+Objects = Mapping[ObjectKey, StoredObject]
+InForce = Mapping[ObjectKey, GoodObject]
+Changes = dict[ObjectKey, GoodObject | None]
+"""New generations, and None for objects that are gone."""
+Refused = dict[ObjectKey, tuple[Problem, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A good configuration, and the objects in it.
+
+    `refused` are objects whose stored generation is not in force, with their problems; `missing`
+    those of them of which nothing is in force, although it could have refused calls. `lingering`
+    are objects that are gone, of which others still need what they said.
+    """
+
+    loaded: Loaded
+    in_force: InForce
+    refused: Mapping[ObjectKey, tuple[Problem, ...]]
+    missing: tuple[ObjectKey, ...]
+    lingering: tuple[ObjectKey, ...]
+
+
+def settle(files: FileSet, stored: Objects, before: InForce) -> Settled:
+    """Takes every change that is good, beginning from what was in force before.
+
+    Raises:
+        ConfigError: the files are wrong, or do not fit what is in force.
+    """
+    with collector_paused():
+        changes, refused = _changes(stored, before)
+        taking = _Taking(files, before)
+        left = taking.take_all(changes)
+        for key in left:
+            taking.take_back(key, stored.get(key))
+        loaded = taking.result()
+    refused |= {key: problems for key, problems in left.items() if key in stored}
+    return Settled(
+        loaded,
+        taking.objects,
+        refused,
+        tuple(sorted(key for key in refused if _is_missed(stored[key], taking.objects))),
+        tuple(sorted(taking.objects.keys() - stored.keys())),
+    )
+
+
+def _changes(stored: Objects, before: InForce) -> tuple[Changes, Refused]:
+    """What differs, in the order in which it is taken, and what is not good alone."""
+    changes: Changes = {}
+    refused: Refused = {}
+    for key, latest in sorted(stored.items(), key=lambda item: _rank(item[1])):
+        kept = before.get(key)
+        if kept is not None and kept.stored.is_same(latest):
+            continue
+        try:
+            changes[key] = read_object(latest)
+        except ConfigError as error:
+            refused[key] = error.problems
+            if kept is not None and kept.stored.uid != latest.uid:
+                # What was in force was deleted; that another has its name does not matter.
+                changes[key] = None
+    # Last: what others needed can go once they no longer do.
+    changes |= dict.fromkeys(sorted(before.keys() - stored.keys()))
+    return changes, refused
+
+
+def _rank(stored: StoredObject) -> tuple[bool, str, ObjectKey]:
+    return not stored.was_accepted, stored.created, stored.key
+
+
+def _is_missed(stored: StoredObject, in_force: InForce) -> bool:
+    return stored.key.kind == POLICY and stored.key not in in_force and not only_allows(stored)
+
+
+class _Taking:
+    """Takes changes as long as they bring no new problem. `objects` are those in force."""
+
+    def __init__(self, files: FileSet, objects: InForce) -> None:
+        self._files = files
+        self.objects = dict(objects)
+        self._loaded: Loaded | None = None
+        self._problems: frozenset[Problem] = frozenset()
+
+    def take_all(self, changes: Changes) -> Refused:
+        """Takes what fits, and says why the rest does not."""
+        loaded, problems = self._try(changes)
+        if loaded is not None:
+            self._adopt(changes, loaded, problems)
+            return {}
+        self._adopt({}, *self._try({}))
+        left: Refused = {}
+        pending = changes
+        while pending:
+            left = {}
+            self._take(pending, left)
+            if len(left) == len(pending):
+                break
+            # What was left may have needed what was taken after it.
+            pending = {key: changes[key] for key in left}
+        return left
+
+    def take_back(self, key: ObjectKey, stored: StoredObject | None) -> None:
+        """Of an object that is gone, keeps in force no more than others need."""
+        kept = self.objects.get(key)
+        if kept is None or (stored is not None and stored.uid == kept.stored.uid):
+            return
+        remnant = without_rules(kept)
+        for change in (None, remnant) if remnant is not None else (None,):
+            left: Refused = {}
+            self._take({key: change}, left)
+            if not left:
+                return
+
+    def result(self) -> Loaded:
+        """The configuration of what was taken."""
+        if self._loaded is None:
+            raise ConfigError(sorted(self._problems))
+        return self._loaded
+
+    def _take(self, changes: Changes, left: Refused) -> None:
+        if not changes:
+            return
+        loaded, problems = self._try(changes)
+        if problems <= self._problems:
+            self._adopt(changes, loaded, problems)
+        elif len(changes) == 1:
+            left |= dict.fromkeys(changes, tuple(sorted(problems - self._problems)))
+        else:
+            items = iter(changes.items())
+            self._take(dict(itertools.islice(items, len(changes) // 2)), left)
+            self._take(dict(items), left)
+
+    def _try(self, changes: Changes) -> tuple[Loaded | None, frozenset[Problem]]:
+        changed = {**self.objects, **changes}
+        try:
+            loaded = compose(self._files, [each for each in changed.values() if each is not None])
+        except ConfigError as error:
+            return None, frozenset(error.problems)
+        return loaded, frozenset()
+
+    def _adopt(self, changes: Changes, loaded: Loaded | None, problems: frozenset[Problem]) -> None:
+        changed = {**self.objects, **changes}
+        self.objects = {key: each for key, each in changed.items() if each is not None}
+        self._loaded, self._problems = loaded, problems
