@@ -1,0 +1,132 @@
+"""deputize with the configuration of a gateway's example, asked over mTLS as that gateway asks."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import yaml
+
+from tests.harness.check_message import Verdict
+from tests.harness.gateway_checks import Sent
+from tests.harness.grpc_client import ask, open_channel
+from tests.harness.issuer import Issuer
+from tests.harness.loopback import HOST, free_port
+from tests.harness.service import DeputizeProcess
+from tests.harness.spiffe_ca import SpiffeCa, Svid
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "docs/examples/gateways"
+SERVICE = "deputize.deputize.svc.cluster.local"
+TRUST_DOMAIN = "cluster.local"
+AGENT = f"spiffe://{TRUST_DOMAIN}/ns/agents/sa/research"
+OTHER_AGENT = f"spiffe://{TRUST_DOMAIN}/ns/agents/sa/planner"
+
+Spec = dict[str, Any]
+
+
+def example_config(name: str) -> dict[str, Any]:
+    """The configuration file of an example."""
+    config: dict[str, Any] = yaml.safe_load((EXAMPLES / name / "config.yaml").read_text())
+    return config
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayService:
+    """The running service, its issuer, and the gateway that may ask."""
+
+    process: DeputizeProcess
+    issuer: Issuer
+    authority: SpiffeCa
+    caller: Svid
+
+    def token(self, agent: str = AGENT, scope: str = "orders:read") -> str:
+        """A fresh token for `agent`."""
+        return self.issuer.issue(agent=agent, scope=scope, now=time.time())
+
+    def sent(
+        self,
+        body: bytes = b"",
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        sans: tuple[str, ...] = (AGENT,),
+        token: str | None = None,
+    ) -> Sent:
+        """A read of an order, or a call of the tools with this body.
+
+        It has a good token unless `headers` has one, or `token` says another. `sans` are the URIs
+        and DNS names in the certificate.
+        """
+        uris = [name for name in sans if "://" in name]
+        dns = [name for name in sans if "://" not in name]
+        svid = self.authority.issue("agent", uris=uris, dns=dns)
+        if "authorization" not in dict(headers):
+            headers = (("authorization", f"Bearer {token or self.token()}"), *headers)
+        if body:
+            headers += (("content-type", "application/json"), ("content-length", str(len(body))))
+        return Sent(
+            "POST" if body else "GET",
+            "tools.example" if body else "orders.example",
+            "/mcp" if body else "/v1/orders/17?full=1",
+            headers,
+            sans,
+            svid.certificate_pem.decode(),
+            body,
+        )
+
+    def ask(self, check: bytes, caller: Svid | None = None) -> Verdict:
+        """One check, by the gateway that the example lists or by another."""
+        svid = caller or self.caller
+        credentials = grpc.ssl_channel_credentials(
+            self.authority.certificate_file.read_bytes(), svid.private_key_pem, svid.certificate_pem
+        )
+        options = [("grpc.ssl_target_name_override", SERVICE)]
+        with open_channel(self.process.grpc_addresses[0], credentials, options) as channel:
+            return ask(channel, check)
+
+    def event(self, verdict: Verdict) -> dict[str, Any]:
+        """Its audit event."""
+        return self.process.audit_event(verdict.decision_id)
+
+
+@contextmanager
+def running_example(
+    name: str, folder: Path, change: Callable[[Spec], None] = lambda _spec: None
+) -> Iterator[GatewayService]:
+    """Starts deputize with the example's configuration and policy.
+
+    Only ports, keys, files and times are those of a test; `change` may edit more of the `spec`.
+    """
+    shutil.copytree(EXAMPLES / "policies", folder / "policies")
+    tls = folder / "tls"
+    tls.mkdir()
+    authority = SpiffeCa(TRUST_DOMAIN, tls)
+    shutil.copy(authority.certificate_file, tls / "ca.crt")
+    own = authority.issue("tls", dns=[SERVICE])
+    shutil.copy(own.certificate_file, tls / "tls.crt")
+
+    config = copy.deepcopy(example_config(name))
+    spec: Spec = config["spec"]
+    issuer = Issuer(spec["issuers"][0]["issuer"])
+    spec["issuers"][0]["keys"] = {"file": "jwks.json"}
+    spec["server"]["grpc"]["listen"] = [f"{HOST}:{free_port()}"]
+    spec["server"]["http"]["listen"] = f"{HOST}:{free_port()}"
+    # On a busy machine a test must not fail because a decision came late.
+    spec["server"] |= {"decisionTimeoutMillis": 2000, "drain": {"delaySeconds": 0}}
+    spec["audit"] = {"sink": "file", "file": "audit.jsonl"}
+    change(spec)
+
+    here = folder / name
+    here.mkdir()
+    (here / "jwks.json").write_bytes(issuer.jwks())
+    (allowed,) = spec["server"]["grpc"]["tls"]["allowedCallers"]
+    caller = authority.issue("caller", uris=[allowed])
+    with DeputizeProcess(config, here) as process:
+        yield GatewayService(process, issuer, authority, caller)
