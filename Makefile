@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help dev fmt lint types arch unit property vectors integration fault test demo demo-serve \
-	chart cluster mesh tools redis-server backends bench soak fuzz generate check-generated lock clean
+	chart cluster mesh tools redis-server backends bench soak fuzz generate check-generated lock image sbom clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,29 @@ check-generated: $(STAMP) ## fail when a generated file is not what `make genera
 lock: $(STAMP) ## choose new versions within pyproject.toml's ranges
 	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-header \
 		--python-version 3.11 pyproject.toml -o requirements.lock
+	$(COMPILE_FOR_IMAGE) pyproject.toml --extra cel --extra kubernetes --extra native --extra redis \
+		-o scripts/image/runtime.lock
+	echo hatchling | $(COMPILE_FOR_IMAGE) - -o scripts/image/build.lock
+
+COMPILE_FOR_IMAGE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
+	--no-annotate --python-version 3.11 --constraint requirements.lock
+
+image: ## build the container image for this machine, from the files as they are
+	docker build --tag deputize:local \
+		--build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+		--build-arg REVISION=$$(git rev-parse HEAD) .
+
+OUT ?= dist
+
+sbom: $(STAMP) ## what the image installs from PyPI, as a CycloneDX bill of materials
+	rm -rf $(OUT)/runtime && mkdir -p $(OUT)
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(OUT)/runtime
+	$(BIN)/uv pip install --quiet --python $(OUT)/runtime --no-deps --require-hashes \
+		--only-binary :all: -r scripts/image/runtime.lock
+	$(BIN)/cyclonedx-py environment --output-reproducible --validate --pyproject pyproject.toml \
+		--output-file $(OUT)/deputize.cdx.json $(OUT)/runtime
+	rm -rf $(OUT)/runtime
 
 clean: ## remove everything that can be made again
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
