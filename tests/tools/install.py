@@ -44,6 +44,7 @@ TOOLS = {
     ),
     "helm": Tool("helm", "helm.sh/helm/v4/cmd/helm"),
     "istioctl": Tool("istio", "istio.io/istio/istioctl/cmd/istioctl"),
+    "istio-listeners": Tool("istio", "deputize.dev/tools/istio/listeners"),
     "actionlint": Tool("actionlint", "github.com/rhysd/actionlint/cmd/actionlint"),
 }
 

@@ -1,0 +1,79 @@
+"""A workload that calls through a proxy of a mesh, as its own sidecar or ztunnel would for it."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.harness.calls import Answer, Call
+from tests.harness.loopback import HOST
+from tests.harness.spiffe_ca import Svid
+
+_TIMEOUT_SECONDS = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Whoever holds `svid`; without one it speaks in plain text.
+
+    `server_name` is sent as SNI. `redirected_from` is the address that it believes to connect to,
+    where iptables lead it to a sidecar instead; it is told by the PROXY protocol. With `tunnel_to` the request goes through an HBONE tunnel to that
+    address: CONNECT within mTLS, and plain HTTP within that. The tunnel is opened over HTTP/1.1,
+    where a ztunnel would use HTTP/2.
+    """
+
+    authority: Path
+    svid: Svid | None = None
+    server_name: str = ""
+    redirected_from: str = ""
+    tunnel_to: str = ""
+
+    def send(self, port: int, call: Call, host: str) -> Answer:
+        """One request over a connection of its own, sent exactly as written."""
+        connection = http.client.HTTPConnection(HOST, port, timeout=_TIMEOUT_SECONDS)
+        with self._connected(port) as connection.sock:
+            connection.putrequest(
+                call.method, call.target, skip_host=True, skip_accept_encoding=True
+            )
+            connection.putheader("host", host)
+            for name, value in call.headers:
+                connection.putheader(name, value)
+            if call.body:
+                connection.putheader("content-length", str(len(call.body)))
+            connection.endheaders(call.body or None)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+
+    def _connected(self, port: int) -> socket.socket:
+        plain = socket.create_connection((HOST, port), _TIMEOUT_SECONDS)
+        if self.redirected_from:
+            plain.sendall(_proxy_line(plain, self.redirected_from))
+        if self.svid is None:
+            return plain
+        context = ssl.create_default_context(cafile=self.authority)
+        # Servers have SPIFFE IDs and not host names; the authority is checked all the same.
+        context.check_hostname = False
+        context.load_cert_chain(self.svid.certificate_file, self.svid.private_key_file)
+        secured = context.wrap_socket(plain, server_hostname=self.server_name or None)
+        if self.tunnel_to:
+            _open_tunnel(secured, self.tunnel_to)
+        return secured
+
+
+def _proxy_line(connection: socket.socket, destination: str) -> bytes:
+    """Version 1 of the PROXY protocol (haproxy, doc/proxy-protocol.txt)."""
+    (source, source_port), (address, _, port) = connection.getsockname(), destination.rpartition(":")
+    return f"PROXY TCP4 {source} {address} {source_port} {port}\r\n".encode()
+
+
+def _open_tunnel(connection: ssl.SSLSocket, address: str) -> None:
+    connection.sendall(f"CONNECT {address} HTTP/1.1\r\nhost: {address}\r\n\r\n".encode())
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        octet = connection.recv(1)
+        assert octet, f"the tunnel was closed: {answer!r}"
+        answer += octet
+    assert b" 200 " in answer.partition(b"\r\n")[0], answer

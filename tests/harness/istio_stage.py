@@ -1,0 +1,191 @@
+"""The walkthrough behind one kind of proxy, with the files of its example as they are.
+
+agent --- mTLS, token ---> Envoy, as Istio configures it ------> a small API
+                             | may it?
+                             v
+                          deputize, as the chart configures it
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.harness.calls import Answer, Call
+from tests.harness.istio_bootstrap import Surroundings
+from tests.harness.istio_client import Workload
+from tests.harness.istio_config import Cluster, Manifest, generate, read_manifests, run_cluster
+from tests.harness.istio_proxy import IstioProxy
+from tests.harness.istio_release import local_config, render
+from tests.harness.istio_walkthrough import FOLDER, ISTIO, issuer
+from tests.harness.loopback import HOST
+from tests.harness.service import DeputizeProcess
+from tests.harness.spiffe_ca import SpiffeCa, Svid
+from tests.harness.upstream import Upstream, running_upstream
+
+TRUST_DOMAIN = "cluster.local"
+SERVICES = ("orders", "reviews", "ratings")
+AGENTS = ("research", "planner", "support")
+EDGE_HOST = "store.example.com"
+MESH_CONFIG = ISTIO / "mesh" / "mesh-config.yaml"
+_PORT = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How something is called: the port on this machine, the host, and as which workload."""
+
+    port: int
+    host: str
+    caller: Workload
+
+    def send(self, svid: Svid | None, call: Call) -> Answer:
+        """The call by whoever holds the certificate, or in plain text."""
+        return replace(self.caller, svid=svid).send(self.port, call, self.host)
+
+
+@dataclass(frozen=True, slots=True)
+class MeshStage:
+    """Everything that is up. Its files are in `folder`, `ways` are by name of the service."""
+
+    folder: Path
+    authority: SpiffeCa
+    cluster: Cluster
+    upstream: Upstream
+    deputize: DeputizeProcess
+    cleanup: ExitStack
+    ways: dict[str, Way]
+
+    def svid(self, namespace: str, account: str) -> Svid:
+        """A certificate as Istio gives the service account."""
+        return self.authority.issue(f"{namespace}-{account}", uris=[spiffe_id(namespace, account)])
+
+    def send(self, agent: str, service: str, call: Call) -> Answer:
+        """A call by the agent, through the proxy of the service."""
+        return self.ways[service].send(self.svid("agents", agent), call)
+
+    def open_sidecar(self, name: str, namespace: str, port: int) -> Way:
+        """Starts the sidecar of the Deployment of that name; the way leads to the port."""
+        node = self.cluster.node("sidecar", name, namespace)
+        caller = Workload(
+            authority=self.authority.certificate_file, redirected_from=f"{node.address}:{port}"
+        )
+        return Way(
+            self._open(node.kind, name, namespace, "virtualInbound", {}),
+            f"{name}.{namespace}:{port}",
+            caller,
+        )
+
+    def open_gateway(self) -> Way:
+        """Starts the gateway `edge`."""
+        served = {"kubernetes-gateway://edge/store-example-com": _server(self.authority)}
+        caller = Workload(authority=self.authority.certificate_file, server_name=EDGE_HOST)
+        return Way(self._open("router", "edge", "edge", "0.0.0.0_443", served), EDGE_HOST, caller)
+
+    def open_waypoint(self) -> dict[str, Way]:
+        """Starts the waypoint of `store`; the ways to its services lead through it."""
+        port = self._open("waypoint", "waypoint", "store", "connect_terminate", {})
+        ways = {}
+        for service in SERVICES:
+            address = f"{self.cluster.service_address(service, 'store')}:{_PORT}"
+            caller = Workload(authority=self.authority.certificate_file, tunnel_to=address)
+            ways[service] = Way(port, f"{service}.store:{_PORT}", caller)
+        return ways
+
+    def _open(
+        self, kind: str, name: str, namespace: str, entrance: str, served: Mapping[str, Svid]
+    ) -> int:
+        node = self.cluster.node(kind, name, namespace)
+        around = Surroundings(
+            entrance=entrance,
+            certificates={"default": self.svid(namespace, node.account), **served},
+            authority=self.authority.certificate_file,
+            addresses=self._addresses(),
+        )
+        sent = generate(MESH_CONFIG, self.cluster, node, self.folder)
+        proxy = IstioProxy(sent, around, self.folder / f"envoy-{namespace}-{name}")
+        return self.cleanup.enter_context(proxy).port
+
+    def _addresses(self) -> dict[str, str]:
+        """The clusters that calls reach, of all kinds of proxy, and where they are here."""
+        api, deputize = f"{HOST}:{self.upstream.port}", self.deputize.grpc_addresses[0]
+        hosts = [f"{service}.store.svc.cluster.local" for service in SERVICES]
+        return {
+            "outbound|9191||deputize.deputize.svc.cluster.local": deputize,
+            "inbound|9191||": deputize,
+            f"inbound|{_PORT}||": api,
+            **{f"outbound|{_PORT}||{host}": api for host in hosts},
+            **{f"inbound-vip|{_PORT}|http|{host}": api for host in hosts},
+        }
+
+
+def spiffe_id(namespace: str, account: str) -> str:
+    """The name that Istio gives a service account."""
+    return f"spiffe://{TRUST_DOMAIN}/ns/{namespace}/sa/{account}"
+
+
+@contextmanager
+def set_mesh_stage(
+    example: str, folder: Path, manifests: list[Manifest] | None = None
+) -> Iterator[MeshStage]:
+    """Starts an example, `sidecar`, `gateway` or `waypoint`; `folder` exists and is empty.
+
+    `manifests` replace those of the example.
+    """
+    with ExitStack() as cleanup:
+        authority = SpiffeCa(TRUST_DOMAIN, folder)
+        issuer().write_keys(folder)
+        release = render(ISTIO / example / "values.yaml", folder)
+        own = manifests_of(example) if manifests is None else manifests
+        deputize = DeputizeProcess(local_config(release, folder), folder / "deputize")
+        stage = MeshStage(
+            folder=folder,
+            authority=authority,
+            cluster=run_cluster([*own, *release, *_referred(authority)]),
+            upstream=cleanup.enter_context(running_upstream()),
+            deputize=cleanup.enter_context(deputize),
+            cleanup=cleanup,
+            ways={},
+        )
+        if example == "sidecar":
+            ways = {name: stage.open_sidecar(name, "store", _PORT) for name in SERVICES}
+        elif example == "gateway":
+            ways = dict.fromkeys(SERVICES, stage.open_gateway())
+        else:
+            ways = stage.open_waypoint()
+        stage.ways.update(ways)
+        yield stage
+
+
+def manifests_of(example: str) -> list[Manifest]:
+    """The objects of an example, and those of the walkthrough's store and agents."""
+    files = [file for file in sorted((ISTIO / example).glob("*.yaml")) if file.stem != "values"]
+    return read_manifests([*files, FOLDER / "store.yaml", FOLDER / "agents.yaml"])
+
+
+def _referred(authority: SpiffeCa) -> list[Manifest]:
+    """What the Gateway refers to. Istio looks whether it is there; Envoy gets files."""
+    server = _server(authority)
+    pair = {"tls.crt": server.certificate_pem, "tls.key": server.private_key_pem}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": {"name": "store-example-com", "namespace": "edge"},
+            "data": {name: b64encode(text).decode() for name, text in pair.items()},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "agents-ca", "namespace": "edge"},
+            "data": {"ca.crt": authority.certificate_file.read_text()},
+        },
+    ]
+
+
+def _server(authority: SpiffeCa) -> Svid:
+    return authority.issue("store-example-com", dns=[EDGE_HOST])
