@@ -1,37 +1,5 @@
 {{/* The ServiceConfig: what `config` says, and over it what only the chart can know. */}}
 
-{{- define "deputize.isSidecar" -}}
-{{- if eq .Values.shape "sidecar" }}yes{{ end -}}
-{{- end -}}
-
-{{/* The folders of policies, one for each ConfigMap: in one folder a name could hide another. */}}
-{{- define "deputize.policyFolders" -}}
-{{- $folders := list -}}
-{{- if .Values.policies }}{{ $folders = append $folders "/etc/deputize/policies/values" }}{{ end -}}
-{{- range .Values.policyConfigMaps }}{{ $folders = append $folders (printf "/etc/deputize/policies/%s" .) }}{{ end -}}
-{{- toYaml $folders -}}
-{{- end -}}
-
-{{- define "deputize.checkAddress" -}}
-{{- if not (include "deputize.isSidecar" .) -}}
-{{ .Values.listenHost }}:9191
-{{- else if eq .Values.sidecar.listen "socket" -}}
-unix:/run/deputize/check.sock
-{{- else -}}
-127.0.0.1:9191
-{{- end -}}
-{{- end -}}
-
-{{- define "deputize.callers" -}}
-{{- $ := . -}}{{- $callers := list -}}
-{{- range .Values.proxies }}{{ $callers = append $callers (include "deputize.spiffeId" (list $ .)) }}{{ end -}}
-{{- if not $callers -}}
-{{- /* Nobody: the list may not be empty, and the only holder of this name is this service. */ -}}
-{{- $callers = list (include "deputize.spiffeId" (list $ (dict "namespace" .Release.Namespace "serviceAccount" (include "deputize.serviceAccountName" .)))) -}}
-{{- end -}}
-{{- $callers | uniq | toYaml -}}
-{{- end -}}
-
 {{- define "deputize.config" -}}
 {{- $grpc := dict "listen" (list (include "deputize.checkAddress" .)) -}}
 {{- if ne .Values.tls.source "none" -}}
@@ -41,10 +9,12 @@ unix:/run/deputize/check.sock
       "clientCaFile" "/etc/deputize/tls/ca.crt"
       "allowedCallers" (include "deputize.callers" . | fromYamlArray)) -}}
 {{- end -}}
-{{- $http := dict "listen" (printf "%s:%v" .Values.listenHost (include "deputize.httpPort" .)) -}}
+{{- $http := dict "listen" (printf "%s:%s" .Values.listenHost (include "deputize.httpPort" .)) -}}
 {{- $own := dict "server" (dict "grpc" $grpc "http" $http) -}}
-{{- with include "deputize.policyFolders" . | fromYamlArray }}{{ $_ := set $own "policies" . }}{{ end -}}
-{{- with .Values.replay.redis.existingSecret -}}
+{{- with include "deputize.policyFolders" . | fromYamlArray -}}
+{{- $_ := set $own "policies" . -}}
+{{- end -}}
+{{- if .Values.replay.redis.existingSecret -}}
 {{- $_ := set $own "replay" (dict "store" "redis" "urlFile" "/etc/deputize/redis/url") -}}
 {{- end -}}
 {{- if .Values.kubernetes.enabled -}}
@@ -56,9 +26,40 @@ spec:
   {{- mergeOverwrite (deepCopy .Values.config) $own | toYaml | nindent 2 }}
 {{- end -}}
 
-{{/* In a sidecar the application most likely has 8080 for itself. */}}
+{{- define "deputize.checkAddress" -}}
+{{- if ne .Values.shape "sidecar" -}}
+{{ .Values.listenHost }}:9191
+{{- else if eq .Values.sidecar.listen "socket" -}}
+unix:/run/deputize/check.sock
+{{- else -}}
+127.0.0.1:9191
+{{- end -}}
+{{- end -}}
+
+{{/* In the pod of an application 8080 is most likely taken. */}}
 {{- define "deputize.httpPort" -}}
-{{- ternary 9192 8080 (eq .Values.shape "sidecar") -}}
+{{- ternary "9192" "8080" (eq .Values.shape "sidecar") -}}
+{{- end -}}
+
+{{/* Who may ask by TLS. The list cannot be empty: with nobody in it, the only one is this service itself. */}}
+{{- define "deputize.callers" -}}
+{{- $callers := list -}}
+{{- range .Values.proxies -}}
+{{- with include "deputize.spiffeId" (list $ .) }}{{ $callers = append $callers . }}{{ end -}}
+{{- end -}}
+{{- $callers | default (list (include "deputize.ownSpiffeId" .)) | uniq | toYaml -}}
+{{- end -}}
+
+{{/* ConfigMaps with policies. Each is a folder of its own: in one folder a file could hide another of its name. */}}
+{{- define "deputize.policyMaps" -}}
+{{- $own := ternary (list (printf "%s-policies" (include "deputize.fullname" .))) list (not (empty .Values.policies)) -}}
+{{- concat $own .Values.policyConfigMaps | toYaml -}}
+{{- end -}}
+
+{{- define "deputize.policyFolders" -}}
+{{- range include "deputize.policyMaps" . | fromYamlArray }}
+- /etc/deputize/policies/{{ . }}
+{{- end -}}
 {{- end -}}
 
 {{- define "deputize.kubernetesNamespaces" -}}
@@ -69,8 +70,26 @@ spec:
 {{- .Values.existingConfigMap | default (printf "%s-config" (include "deputize.fullname" .)) -}}
 {{- end -}}
 
-{{/* Seconds a pod may take to end: delay, grace and ten more for the queue of audit events; five to spare. */}}
+{{/* Seconds that ending may take: on purpose, for running checks, and at most ten for what is left to write. */}}
 {{- define "deputize.endSeconds" -}}
-{{- $drain := dig "server" "drain" (dict) .Values.config -}}
-{{- add ($drain.delaySeconds | default 5) ($drain.graceSeconds | default 10) 10 -}}
+{{- $delay := dig "server" "drain" "delaySeconds" 5 .Values.config -}}
+{{- $grace := dig "server" "drain" "graceSeconds" 10 .Values.config -}}
+{{- add $delay $grace 10 -}}
+{{- end -}}
+
+{{/* What the configuration fetches, by URL. */}}
+{{- define "deputize.urls" -}}
+{{- $urls := list -}}
+{{- range .Values.config.issuers -}}
+{{- $urls = append $urls (ternary .issuer .keys.url (eq true .keys.discovery)) -}}
+{{- $urls = append $urls (dig "introspection" "url" "" .) -}}
+{{- $urls = concat $urls (dig "statusLists" "uriPrefixes" list .) -}}
+{{- end -}}
+{{- range concat (.Values.config.denyLists | default list) (dig "peer" "bundles" list .Values.config) -}}
+{{- $urls = append $urls .url -}}
+{{- end -}}
+{{- range dig "approvals" "services" list .Values.config -}}
+{{- $urls = append $urls .keys.url -}}
+{{- end -}}
+{{- compact $urls | uniq | toYaml -}}
 {{- end -}}

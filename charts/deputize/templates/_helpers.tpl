@@ -4,34 +4,33 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Release "deputize" gives "deputize", release "orders" gives "orders-deputize". */}}
+{{/* Release `deputize` gives `deputize`, release `orders` gives `orders-deputize`. Suffixes follow, so it is kept short. */}}
 {{- define "deputize.fullname" -}}
 {{- $name := include "deputize.name" . -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- default $full .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* What selects our pods; never changes between versions, selectors cannot. */}}
+{{/* What selects our pods. The same in all versions: a selector cannot be changed. */}}
 {{- define "deputize.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "deputize.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "deputize.labels" -}}
-{{ include "deputize.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.labels }}
-{{ toYaml . }}
-{{- end }}
+{{- $own := include "deputize.selectorLabels" . | fromYaml -}}
+{{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
+{{- merge $own .Values.labels | toYaml -}}
 {{- end -}}
 
-{{/* `metadata` of an object: (list $ "suffix of the name"). */}}
+{{/* `metadata` of an object: (list $ "suffix of its name" "its namespace, if another"). */}}
 {{- define "deputize.metadata" -}}
-{{- $ := index . 0 -}}
-name: {{ include "deputize.fullname" $ }}{{ with index . 1 }}-{{ . }}{{ end }}
-namespace: {{ $.Release.Namespace }}
+{{- $ := first . -}}
+{{- $suffix := index . 1 -}}
+name: {{ include "deputize.fullname" $ }}{{ if $suffix }}-{{ $suffix }}{{ end }}
+namespace: {{ if gt (len .) 2 }}{{ index . 2 }}{{ else }}{{ $.Release.Namespace }}{{ end }}
 labels:
   {{- include "deputize.labels" $ | nindent 2 }}
 {{- with $.Values.annotations }}
@@ -41,21 +40,41 @@ annotations:
 {{- end -}}
 
 {{- define "deputize.serviceAccountName" -}}
-{{- .Values.serviceAccount.name | default (ternary (include "deputize.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- .Values.serviceAccount.name | default (include "deputize.fullname" .) -}}
 {{- end -}}
 
 {{- define "deputize.image" -}}
-{{- $tag := .Values.image.tag | default .Chart.AppVersion -}}
-{{- .Values.image.repository }}:{{ $tag }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- with .Values.image -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end -}}
 {{- end -}}
 
-{{/* Where proxies of the cluster find us. */}}
+{{/* The name by which proxies reach us. */}}
 {{- define "deputize.host" -}}
 {{ include "deputize.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}
 {{- end -}}
 
-{{/* The SPIFFE ID of one entry of `proxies`: (list $ $entry). */}}
+{{/* The SPIFFE ID of an entry of `proxies`, empty if it has none: (list $ $entry). */}}
 {{- define "deputize.spiffeId" -}}
-{{- $ := index . 0 -}}{{- $proxy := index . 1 -}}
-spiffe://{{ $proxy.trustDomain | default $.Values.trustDomain }}/ns/{{ $proxy.namespace }}/sa/{{ $proxy.serviceAccount }}
+{{- $ := first . -}}
+{{- with last . -}}
+{{- if .spiffeId -}}
+{{ .spiffeId }}
+{{- else if .serviceAccount -}}
+spiffe://{{ .trustDomain | default $.Values.trustDomain }}/ns/{{ .namespace }}/sa/{{ .serviceAccount }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Our own SPIFFE ID. */}}
+{{- define "deputize.ownSpiffeId" -}}
+{{- $self := dict "namespace" .Release.Namespace "serviceAccount" (include "deputize.serviceAccountName" .) -}}
+{{- include "deputize.spiffeId" (list . $self) -}}
+{{- end -}}
+
+{{/* Whether pods are part of the mesh: `sidecar` or `ambient`, else empty. */}}
+{{- define "deputize.mesh" -}}
+{{- if and .Values.istio.enabled (ne .Values.istio.dataplane "none") (ne .Values.shape "sidecar") -}}
+{{ .Values.istio.dataplane }}
+{{- end -}}
 {{- end -}}

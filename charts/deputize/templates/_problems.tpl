@@ -1,0 +1,159 @@
+{{/*
+What is wrong between values; each alone is checked by values.schema.json. One line for each, all at once:
+where it is, and what to do.
+*/}}
+{{- define "deputize.problems" -}}
+{{- include "deputize.problems.config" . -}}
+{{- include "deputize.problems.callers" . -}}
+{{- include "deputize.problems.tls" . -}}
+{{- include "deputize.problems.istio" . -}}
+{{- include "deputize.problems.pods" . -}}
+{{- end -}}
+
+{{- define "deputize.problems.config" -}}
+{{- with .Values -}}
+{{- if and .config .existingConfigMap }}
+- existingConfigMap: has all of the configuration; remove `config`
+{{- else if not .existingConfigMap }}
+{{- if not (dig "peer" "trustDomains" list .config) }}
+- config.peer.trustDomains: needed, the trust domains of agents
+{{- end }}
+{{- if not .config.issuers }}
+- config.issuers: needed, the issuers whose tokens are accepted
+{{- end }}
+{{- end }}
+{{- if not (or .policies .policyConfigMaps .kubernetes.enabled) }}
+- policies: needed, or `policyConfigMaps`, or `kubernetes.enabled`: without a policy there is nothing to decide by
+{{- end }}
+{{- $own := printf "%s-policies" (include "deputize.fullname" $) }}
+{{- if and .policies (has $own .policyConfigMaps) }}
+- policyConfigMaps: {{ $own }} is the name of what the chart makes of `policies`
+{{- end }}
+{{- $names := list }}
+{{- range .mounts }}
+{{- if has .name $names }}
+- mounts: {{ .name }} stands twice
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- if and .replay.redis.existingSecret .networkPolicy.enabled (not .replay.redis.to) (ne .shape "sidecar") }}
+- replay.redis.to: needed, where the server is; the network policy lets nothing else out
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- define "deputize.problems.callers" -}}
+{{- $names := "" -}}
+{{- if ne .Values.tls.source "none" }}{{ $names = "`tls`" }}{{ else if include "deputize.mesh" . }}{{ $names = "`istio`" }}{{ end -}}
+{{- range $key, $entries := dict "proxies" .Values.proxies "monitoring.from" .Values.monitoring.from -}}
+{{- range $position, $entry := $entries -}}
+{{- with $entry -}}
+{{- $at := printf "%s[%d]" $key $position -}}
+{{- if not (or .namespace .cidr) }}
+- {{ $at }}: needs `namespace` or `cidr`
+{{- end }}
+{{- if and .cidr .podLabels }}
+- {{ $at }}.podLabels: of pods in a namespace, and there is `cidr`
+{{- end }}
+{{- if and .serviceAccount .spiffeId }}
+- {{ $at }}: give one of `serviceAccount`, `spiffeId`
+{{- end }}
+{{- if and .serviceAccount (not .namespace) }}
+- {{ $at }}.serviceAccount: needs `namespace`
+{{- end }}
+{{- if and $names (eq $key "proxies") (not (or .serviceAccount .spiffeId)) }}
+- {{ $at }}.serviceAccount: needed with {{ $names }}, or `spiffeId`
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "deputize.problems.tls" -}}
+{{- with .Values.tls -}}
+{{- if and (eq .source "secret") (not .secretName) }}
+- tls.secretName: needed with `tls.source: secret`
+{{- end }}
+{{- if and (eq .source "certManager") (not .certManager.issuerRef.name) }}
+- tls.certManager.issuerRef.name: needed with `tls.source: certManager`
+{{- end }}
+{{- if and (eq .source "csiDriverSpiffe") (not $.Values.runAsGroup) }}
+- runAsGroup: needed with `tls.source: csiDriverSpiffe`, whose files only root and a group may read
+{{- end }}
+{{- if ne .source "none" }}
+{{- if eq $.Values.shape "sidecar" }}
+- tls.source: must be `none` with `shape: sidecar`, which has a socket or loopback
+{{- else if include "deputize.mesh" $ }}
+- tls.source: must be `none` where the mesh does mTLS; or set `istio.dataplane: none`
+{{- end }}
+{{- if eq $.Values.probes.readiness "grpc" }}
+- probes.readiness: must be `http` with `tls`, gRPC probes cannot do TLS
+{{- end }}
+{{- if eq "native" (dig "server" "transport" "" $.Values.config) }}
+- config.server.transport: must be `grpcio` with `tls`, `native` has none
+{{- end }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- define "deputize.problems.istio" -}}
+{{- $server := dig "server" dict .Values.config -}}
+{{- with .Values.istio -}}
+{{- if and .protect (not .enabled) }}
+- istio.protect: needs `istio.enabled`
+{{- end }}
+{{- $decision := dig "decisionTimeoutMillis" 150 $server }}
+{{- if le (int .timeoutMillis) (int $decision) }}
+- istio.timeoutMillis: must be above `config.server.decisionTimeoutMillis` ({{ int $decision }}), so that the answer is ours
+{{- end }}
+{{- $message := dig "grpc" "maxMessageBytes" 8388608 $server }}
+{{- if ge (add .body.maxBytes 131072) (int $message) }}
+- istio.body.maxBytes: must be 131072 below `config.server.grpc.maxMessageBytes` ({{ int $message }}), which has the headers, too
+{{- end }}
+{{- range $position, $_ := .protect }}
+{{- if and .podLabels .targetRefs }}
+- istio.protect[{{ $position }}]: give one of `podLabels`, `targetRefs`
+{{- else if and (eq .namespace $.Release.Namespace) (ne $.Values.shape "sidecar") (not (or .podLabels .targetRefs)) }}
+- istio.protect[{{ $position }}]: would have this service ask itself; give `podLabels` or `targetRefs`
+{{- end }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- define "deputize.problems.pods" -}}
+{{- with .Values -}}
+{{- $least := include "deputize.endSeconds" $ | int }}
+{{- if and .terminationGracePeriodSeconds (le (int .terminationGracePeriodSeconds) $least) }}
+- terminationGracePeriodSeconds: must be above {{ $least }}: `drain.delaySeconds` + `drain.graceSeconds` + 10
+{{- end }}
+{{- if .autoscaling.enabled }}
+{{- if ne .shape "deployment" }}
+- autoscaling.enabled: only with `shape: deployment`
+{{- end }}
+{{- if gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas) }}
+- autoscaling.minReplicas: above `maxReplicas`
+{{- end }}
+{{- end }}
+{{- if and (not .serviceAccount.create) (not .serviceAccount.name) }}
+- serviceAccount.name: needed with `serviceAccount.create: false`
+{{- end }}
+{{- range $key, $labels := dict "labels" .labels "podLabels" .podLabels }}
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{- if hasKey $labels $label }}
+- {{ $key }}: {{ $label }} is the chart's own
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if eq .shape "sidecar" }}
+{{- if .kubernetes.enabled }}
+- kubernetes.enabled: not with `shape: sidecar`: each application would need the rights to read policies
+{{- end }}
+{{- if eq .probes.readiness "grpc" }}
+- probes.readiness: must be `http` with `shape: sidecar`, whose other port the kubelet cannot reach
+{{- end }}
+{{- if .monitoring.serviceMonitor.enabled }}
+- monitoring.serviceMonitor.enabled: not with `shape: sidecar`, which has no Service
+{{- end }}
+{{- end }}
+{{- end -}}
+{{- end -}}

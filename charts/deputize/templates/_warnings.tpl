@@ -1,0 +1,26 @@
+{{/* What is allowed, and most likely not meant. */}}
+{{- define "deputize.warnings" -}}
+{{- with .Values -}}
+{{- if ne .shape "sidecar" -}}
+{{- if not .proxies }}
+- NOBODY MAY ASK: `proxies` is empty, so every call that is asked about is refused. List the proxies.
+{{- end }}
+{{- if and (eq .tls.source "none") (not (include "deputize.mesh" $)) }}
+- NEITHER TLS NOR MESH: whoever reaches the port can claim to be any agent{{ if .networkPolicy.enabled }}, and only the
+  network policy keeps others away{{ end }}. Set `tls.source`, or `istio.enabled`.
+{{- end }}
+{{- if not .networkPolicy.enabled }}
+- NO NETWORK POLICY: everybody in the cluster can hold up checks.
+{{- end }}
+{{- if and (eq .shape "deployment") (not .autoscaling.enabled) (eq (int .replicas) 1) }}
+- ONE POD: while it restarts, every call that is asked about is refused. Set `replicas`.
+{{- end }}
+{{- end }}
+{{- if eq "observe" (dig "policyMode" "" .config) }}
+- NOTHING IS ENFORCED: `config.policyMode` is `observe`, so what policies refuse is let in.
+{{- end }}
+{{- if and .kubernetes.enabled (not .crds.install) }}
+- `crds.install` is off: the cluster must have the definitions of DelegationPolicy and IssuerProfile already.
+{{- end }}
+{{- end -}}
+{{- end -}}
