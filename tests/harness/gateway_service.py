@@ -45,7 +45,7 @@ class GatewayService:
     process: DeputizeProcess
     issuer: Issuer
     authority: SpiffeCa
-    caller: Svid
+    proxy: Svid
 
     def token(self, agent: str = AGENT, scope: str = "orders:read") -> str:
         """A fresh token for `agent`."""
@@ -81,9 +81,9 @@ class GatewayService:
             body,
         )
 
-    def ask(self, check: bytes, caller: Svid | None = None) -> Verdict:
+    def ask(self, check: bytes, proxy: Svid | None = None) -> Verdict:
         """One check, by the gateway that the example lists or by another."""
-        svid = caller or self.caller
+        svid = proxy or self.proxy
         credentials = grpc.ssl_channel_credentials(
             self.authority.certificate_file.read_bytes(), svid.private_key_pem, svid.certificate_pem
         )
@@ -127,6 +127,6 @@ def running_example(
     here.mkdir()
     (here / "jwks.json").write_bytes(issuer.jwks())
     (allowed,) = spec["server"]["grpc"]["tls"]["allowedCallers"]
-    caller = authority.issue("caller", uris=[allowed])
+    proxy = authority.issue("proxy", uris=[allowed])
     with DeputizeProcess(config, here) as process:
-        yield GatewayService(process, issuer, authority, caller)
+        yield GatewayService(process, issuer, authority, proxy)

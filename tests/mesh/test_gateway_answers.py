@@ -149,7 +149,7 @@ def test_what_the_client_says_of_the_body_does_not_help_it(gateway: Gateway) -> 
     assert gateway.ask(said) in {Reason.POLICY_ALLOWED, Reason.REQUEST_BODY_TRUNCATED}
 
 
-def test_another_caller_may_not_ask(gateway: Gateway) -> None:
+def test_another_proxy_may_not_ask(gateway: Gateway) -> None:
     service = gateway.service
     other = service.authority.issue("other", uris=[AGENT])
     answer = service.ask(gateway.write(service.sent()), other)
