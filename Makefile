@@ -9,7 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help dev fmt lint types arch unit property vectors integration fault test demo demo-serve \
-	chart cluster mesh tools redis-server backends bench soak fuzz generate check-generated lock image sbom clean
+	chart cluster mesh tools redis-server backends bench soak fuzz generate check-generated lock image \
+	sbom clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
