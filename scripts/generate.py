@@ -19,6 +19,7 @@ from scripts.reference import (
     config_keys,
     crds,
     dashboard,
+    doctor,
     example_audit,
     example_token,
     issuer_profiles,
@@ -49,6 +50,7 @@ GENERATORS: tuple[Callable[[Path], Files], ...] = (
     dashboard.generate,  # from dashboard_panels.py
     commands.generate,  # from cli/
     lints.generate,  # from config/lints/table.py
+    doctor.generate,  # from doctor/table.py
 )
 """Each takes the root of the repository and gives files by their path below it."""
 

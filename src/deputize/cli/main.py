@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from deputize.cli.doctor import doctor
 from deputize.cli.explain import explain
 from deputize.cli.fmt import fmt
 from deputize.cli.inputs import refuse_input
@@ -47,6 +48,7 @@ def options(
     """What every command has before its name."""
 
 
+app.command()(doctor)
 app.command()(explain)
 app.command()(fmt)
 app.command("test")(run_tests)

@@ -1,0 +1,1 @@
+"""What `deputize doctor` looks for, in manifests and in what runs."""

@@ -1,0 +1,60 @@
+"""Everything that can be said of manifests, and of a configuration, without asking anybody."""
+
+from __future__ import annotations
+
+from deputize.doctor import (
+    agentgateway,
+    asks,
+    callers,
+    envoy,
+    gateways,
+    istio_mesh,
+    istio_peers,
+    istio_policies,
+    workloads,
+)
+from deputize.doctor.findings import Report
+from deputize.doctor.world import World
+
+
+def examine(world: World, report: Report) -> None:
+    """Adds to the report what is wrong with what was given."""
+    asking = [
+        *istio_mesh.read_asks(world),
+        *envoy.read_asks(world),
+        *agentgateway.read_asks(world),
+        *gateways.read_asks(world),
+    ]
+    for ask in asking:
+        report.add(asks.find_faults(ask, world))
+    report.add(asks.find_missing_bodies(asking, world))
+    report.add(istio_mesh.find_unknown_providers(world))
+    report.add(istio_policies.find_policy_faults(world))
+    report.add(istio_peers.find_peer_faults(world))
+    report.add(envoy.find_faults(world))
+    report.add(agentgateway.find_faults(world))
+    report.add(gateways.find_faults(world))
+    report.add(callers.find_open_ports(world))
+    report.add(workloads.find_faults(world))
+    _tell(world, asking, report)
+
+
+def _tell(world: World, asking: list[asks.Ask], report: Report) -> None:
+    """What was looked at, and what was not there to be looked at."""
+    if not world.manifests:
+        return
+    report.checked.append(f"{len(world.manifests)} objects in manifests")
+    report.checked += sorted({f"how {ask.proxy} asks: {ask.at.where}" for ask in asking})
+    report.checked += [f"how deputize is run: {ours.manifest.title}" for ours in world.ours]
+    absent = {
+        "no proxy among the manifests asks deputize": not asking,
+        "no workload of deputize among the manifests": not world.ours,
+        "no Service of deputize among the manifests, so its ports are not compared": (
+            not world.services
+        ),
+        "no service configuration given, so its defaults are assumed": world.settings is None,
+        "policies with action CUSTOM, but no mesh settings: providers are not compared": bool(
+            istio_mesh.custom_policies(world) and not istio_mesh.mesh_settings(world)
+        ),
+    }
+    report.unchecked += [text for text, is_absent in absent.items() if is_absent]

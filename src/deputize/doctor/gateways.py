@@ -1,0 +1,195 @@
+"""Gateways of a cluster: Envoy Gateway, kgateway, and ExternalAuth of the Gateway API.
+
+Sources: Envoy Gateway `api/v1alpha1/ext_auth_types.go` (timeout of 10 s) and
+`clienttrafficpolicy_types.go`; kgateway `api/v1alpha1/kgateway/gateway_extensions_types.go`;
+Gateway API `apis/v1/httproute_types.go` (HTTPExternalAuthFilter) and `gateway_types.go` (TLS).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deputize.doctor.asks import Ask, Body, at_place, read_size
+from deputize.doctor.findings import Code, Finding
+from deputize.doctor.istio_peers import find_open_listeners
+from deputize.doctor.manifests import Manifest, is_same_namespace
+from deputize.doctor.reading import At
+from deputize.doctor.world import GATEWAY_API, World
+
+ENVOY_GATEWAY = "gateway.envoyproxy.io"
+KGATEWAY = "gateway.kgateway.dev"
+
+_ENVOY_SECONDS = 0.2
+_ENVOY_GATEWAY_SECONDS = 10.0
+
+
+def read_asks(world: World) -> Iterator[Ask]:
+    """Everything that asks us."""
+    for ask in (*_envoy_gateway(world), *_kgateway(world), *_routes(world)):
+        if ask.is_ours(world):
+            yield ask
+
+
+def find_faults(world: World) -> Iterator[Finding]:
+    """Gateways that let clients in without a certificate."""
+    for policy in world.of(ENVOY_GATEWAY, "SecurityPolicy"):
+        if any(ask.is_ours(world) for ask in _of_security_policy(policy, world)):
+            for gateway in _gateways_of(policy, world):
+                yield from _client_policy(gateway, world)
+    for policy in world.of(KGATEWAY, "TrafficPolicy"):
+        if policy.spec.dig("extAuth", "extensionRef").exists:
+            for gateway in _gateways_of(policy, world):
+                yield from find_open_listeners(gateway)
+
+
+def _envoy_gateway(world: World) -> Iterator[Ask]:
+    for policy in world.of(ENVOY_GATEWAY, "SecurityPolicy"):
+        yield from _of_security_policy(policy, world)
+
+
+def _of_security_policy(policy: Manifest, world: World) -> Iterator[Ask]:
+    at = policy.spec["extAuth"]
+    for key in ("grpc", "http"):
+        side = at[key]
+        one = side["backendRef"]
+        for backend in side["backendRefs"].items + ([one] if one.exists else []):
+            body, headers = at["bodyToExtAuth"], at["headersToExtAuth"]
+            yield _ask(
+                "Envoy Gateway",
+                at,
+                backend,
+                policy,
+                timeout=at["timeout"],
+                default_seconds=_ENVOY_GATEWAY_SECONDS,
+                # It packs bodies as it likes; there is nothing to set.
+                body=_body(body, is_text=False),
+                over_http=side if key == "http" else None,
+                hidden=headers if headers.exists else None,
+                sends_certificate=_is_patched(world),
+            )
+
+
+def _is_patched(world: World) -> bool:
+    """Whether somebody makes Envoy Gateway send the certificate."""
+    return any(
+        patch.dig("operation", "path").text.endswith("include_peer_certificate")
+        and patch.dig("operation", "value").is_on
+        for policy in world.of(ENVOY_GATEWAY, "EnvoyPatchPolicy")
+        for patch in policy.spec["jsonPatches"].items
+    )
+
+
+def _kgateway(world: World) -> Iterator[Ask]:
+    for extension in world.of(KGATEWAY, "GatewayExtension"):
+        at = extension.spec["extAuth"]
+        body = at["withRequestBody"]
+        for policy in world.of(KGATEWAY, "TrafficPolicy"):
+            own = policy.spec["extAuth"]
+            if own.dig("extensionRef", "name").text == extension.name:
+                body = own["withRequestBody"] if own["withRequestBody"].exists else body
+        for key in ("grpcService", "httpService"):
+            side, headers = at[key], at["headersToForward"]
+            if side.exists:
+                yield _ask(
+                    "kgateway",
+                    at,
+                    side["backendRef"],
+                    extension,
+                    timeout=side["requestTimeout"],
+                    default_seconds=_ENVOY_SECONDS,
+                    body=_body(body, is_text=not body["packAsBytes"].is_on),
+                    over_http=side if key == "httpService" else None,
+                    hidden=headers if headers.exists else None,
+                )
+
+
+def _routes(world: World) -> Iterator[Ask]:
+    for kind in ("HTTPRoute", "GRPCRoute"):
+        for route in world.of(GATEWAY_API, kind):
+            for rule in route.spec["rules"].items:
+                for each in rule["filters"].items:
+                    at = each["externalAuth"]
+                    if at.exists:
+                        yield _of_route(at, route)
+
+
+def _of_route(at: At, route: Manifest) -> Ask:
+    headers, over_http = at.dig("grpc", "allowedHeaders"), at["protocol"].text == "HTTP"
+    return _ask(
+        "Gateway API",
+        at,
+        at["backendRef"],
+        route,
+        # It has no timeout to set, and says of none what it is.
+        timeout=at["timeout"],
+        default_seconds=1.0,
+        body=_body(at["forwardBody"], is_text=False),
+        over_http=at["protocol"] if over_http else None,
+        hidden=headers if headers.exists else None,
+    )
+
+
+def _ask(
+    proxy: str,
+    at: At,
+    backend: At,
+    owner: Manifest,
+    *,
+    timeout: At,
+    default_seconds: float | None,
+    body: Body | None,
+    over_http: At | None,
+    hidden: At | None,
+    sends_certificate: bool = False,
+) -> Ask:
+    fail_open = at["failOpen"]
+    return Ask(
+        proxy=proxy,
+        at=at,
+        service=backend,
+        host=backend["name"].text,
+        namespace=backend["namespace"].text or owner.namespace,
+        port=backend["port"].whole,
+        timeout=timeout,
+        default_seconds=default_seconds,
+        fail_open=fail_open if fail_open.is_on else None,
+        body=body,
+        over_http=over_http,
+        hidden=hidden,
+        sends_certificate=sends_certificate,
+    )
+
+
+def _body(at: At, *, is_text: bool) -> Body | None:
+    if not at.exists:
+        return None
+    size = at["maxRequestBytes"] if at["maxRequestBytes"].exists else at["maxSize"]
+    partial = at["allowPartialMessage"]
+    return Body(at, read_size(size.text), partial if partial.is_on else None, is_text)
+
+
+def _gateways_of(policy: Manifest, world: World) -> list[Manifest]:
+    """The Gateways a policy is attached to, itself or by a route."""
+    one = policy.spec["targetRef"]
+    refs = policy.spec["targetRefs"].items + ([one] if one.exists else [])
+    names = {ref["name"].text for ref in refs if ref["kind"].text == "Gateway"}
+    routes = {ref["name"].text for ref in refs if ref["kind"].text.endswith("Route")}
+    for route in world.of(GATEWAY_API, "HTTPRoute"):
+        if route.name in routes and is_same_namespace(route.namespace, policy.namespace):
+            names |= {ref["name"].text for ref in route.spec["parentRefs"].items}
+    return [each for each in world.of(GATEWAY_API, "Gateway") if each.name in names]
+
+
+def _client_policy(gateway: Manifest, world: World) -> Iterator[Finding]:
+    """Envoy Gateway asks for client certificates where a ClientTrafficPolicy says so."""
+    for policy in world.of(ENVOY_GATEWAY, "ClientTrafficPolicy"):
+        refs = [*policy.spec["targetRefs"].items, policy.spec["targetRef"]]
+        validation = policy.spec.dig("tls", "clientValidation")
+        if gateway.name in {ref["name"].text for ref in refs} and validation.exists:
+            mode = validation["mode"].text or "RequireAndVerify"
+            if validation["optional"].is_on or mode != "RequireAndVerify":
+                cause = "clients without a certificate that is verified get in: no peer"
+                at = validation["mode"] if validation["mode"].exists else validation["optional"]
+                yield at_place(at, Code.CLIENT_CERTIFICATE_NOT_REQUIRED, cause)
+            return
+    yield from find_open_listeners(gateway)

@@ -1,0 +1,105 @@
+"""Extension providers of an Istio mesh, wherever its settings stand.
+
+Sources: istio `mesh/v1alpha1/config.proto` (MeshConfig.ExtensionProvider) and
+`pilot/pkg/security/authz/builder/extauthz.go` (what becomes of it; the default of 600 s).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deputize.config.problems import nearest
+from deputize.doctor.asks import Ask, Body, at_place
+from deputize.doctor.findings import Code, Finding
+from deputize.doctor.manifests import MESH, Manifest
+from deputize.doctor.reading import At
+from deputize.doctor.world import ISTIO_SECURITY, NAME, World
+
+ROOT_NAMESPACE = "istio-system"
+CUSTOM = "CUSTOM"
+
+_DEFAULT_SECONDS = 600.0
+
+
+def mesh_settings(world: World) -> list[At]:
+    """Every MeshConfig: in the ConfigMap `istio`, an IstioOperator, Helm values, or bare."""
+    found = [each.at for each in world.of("", MESH)]
+    found += [each.spec["meshConfig"] for each in world.of("install.istio.io", "IstioOperator")]
+    for each in world.of("", "ConfigMap"):
+        if each.name == "istio" or each.name.startswith("istio-"):
+            found += each.at.dig("data", "mesh").inner_documents()
+    return [at for at in found if at.exists]
+
+
+def providers(world: World) -> list[At]:
+    """Every extension provider."""
+    return [each for mesh in mesh_settings(world) for each in mesh["extensionProviders"].items]
+
+
+def read_asks(world: World) -> Iterator[Ask]:
+    """The providers that ask us, or whose name says so."""
+    for provider in providers(world):
+        for key in ("envoyExtAuthzGrpc", "envoyExtAuthzHttp"):
+            ask = _ask(provider[key], over_http=key.endswith("Http"))
+            if provider[key].exists and (NAME in provider["name"].text or ask.is_ours(world)):
+                yield ask
+
+
+def custom_policies(world: World) -> list[Manifest]:
+    """Authorization policies that let somebody else decide."""
+    found = world.of(ISTIO_SECURITY, "AuthorizationPolicy")
+    return [each for each in found if each.spec["action"].text == CUSTOM]
+
+
+def our_policies(world: World) -> list[Manifest]:
+    """Those that let deputize decide."""
+    ours = {NAME} | {
+        provider["name"].text
+        for provider in providers(world)
+        if _ask(provider["envoyExtAuthzGrpc"]).is_ours(world)
+    }
+    return [each for each in custom_policies(world) if _provider(each).text in ours]
+
+
+def find_unknown_providers(world: World) -> Iterator[Finding]:
+    """Policies with a provider that no mesh has: Istio then refuses what they cover."""
+    names = {provider["name"].text for provider in providers(world)}
+    for policy in custom_policies(world) if mesh_settings(world) else ():
+        at = _provider(policy)
+        if at.text not in names:
+            yield at_place(
+                at, Code.PROVIDER_UNKNOWN, f"no provider `{at.text}`{nearest(at.text, names)}"
+            )
+
+
+def targets(policy: Manifest) -> list[At]:
+    """What a policy is attached to, other than by labels."""
+    one = policy.spec["targetRef"]
+    return policy.spec["targetRefs"].items + ([one] if one.exists else [])
+
+
+def _provider(policy: Manifest) -> At:
+    return policy.spec.dig("provider", "name")
+
+
+def _ask(at: At, *, over_http: bool = False) -> Ask:
+    return Ask(
+        proxy="Istio",
+        at=at,
+        service=at["service"],
+        host=at["service"].text,
+        port=at["port"].whole,
+        timeout=at["timeout"],
+        default_seconds=_DEFAULT_SECONDS,
+        fail_open=at["failOpen"] if at["failOpen"].is_on else None,
+        body=_body(at["includeRequestBodyInCheck"]),
+        over_http=at if over_http else None,
+    )
+
+
+def _body(at: At) -> Body | None:
+    if not at.exists:
+        return None
+    partial = at["allowPartialMessage"]
+    is_text = not at["packAsBytes"].is_on
+    return Body(at, at["maxRequestBytes"].whole, partial if partial.is_on else None, is_text)

@@ -1,0 +1,143 @@
+"""Our own configuration among the manifests: as objects, or as files in ConfigMaps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from deputize.config.loader import Loaded
+from deputize.config.policy_schema import DelegationPolicy
+from deputize.config.problems import ConfigError, Problem
+from deputize.config.schema import ServiceConfig
+from deputize.config.strict_yaml import Document, Value, parse_documents
+from deputize.config.validation import validate
+from deputize.core.model import Binding
+from deputize.doctor.findings import Code, Finding
+from deputize.doctor.manifests import Manifest
+from deputize.doctor.reading import At, Node, read_documents
+from deputize.doctor.world import Needs, Settings
+
+_GROUP = "deputize.dev"
+_SERVICE, _POLICY = "ServiceConfig", "DelegationPolicy"
+_BODY_READINGS = {"mcp": ("", "body"), "a2a": ("", "json-rpc")}
+_WORDS = {"true": True, "false": False}
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,15})")
+_FRACTION = re.compile(r"-?(?:0|[1-9][0-9]{0,15})\.[0-9]{1,15}")
+
+
+class Own(NamedTuple):
+    """What of ours is among the manifests, and what is wrong with it."""
+
+    settings: Settings | None
+    needs: Needs
+    findings: list[Finding]
+
+
+def settings_of(loaded: Loaded) -> Settings:
+    """The settings of a configuration that was loaded from a file."""
+    file = loaded.sources[0]
+    (document,) = read_documents(file.read_bytes(), str(file))
+    return Settings(loaded.service, document)
+
+
+def needs_of(loaded: Loaded) -> Needs:
+    """What the policies of a loaded configuration need."""
+    rules, routes = loaded.compiled.policies.rules, loaded.compiled.policies.routes
+    bodies = {Binding.BODY, Binding.JSON_RPC}
+    return Needs(
+        bodies=any(rule.approval is not None for rule in rules)
+        or any(route.resource.binding in bodies for route in routes),
+        counts=any(rule.budget is not None or rule.use_once for rule in rules)
+        or any(entry.use_once for entry in loaded.service.issuers),
+    )
+
+
+def read_own(manifests: Sequence[Manifest]) -> Own:
+    """Finds and checks all of it; of several service configurations the first counts."""
+    settings: Settings | None = None
+    policies: list[At] = []
+    findings: list[Finding] = []
+    for at, document in _documents(manifests, findings):
+        try:
+            if at["kind"].text == _SERVICE:
+                spec = validate(ServiceConfig, document).spec
+                settings = settings or Settings(spec, at)
+            else:
+                validate(DelegationPolicy, document)
+                policies.append(at)
+        except ConfigError as error:
+            findings += [_invalid(at, problem) for problem in error.problems]
+    once = settings is not None and any(entry.use_once for entry in settings.spec.issuers)
+    bodies, counts = any(map(_needs_bodies, policies)), any(map(_needs_counts, policies))
+    return Own(settings, Needs(bodies, counts or once), findings)
+
+
+def _needs_bodies(policy: At) -> bool:
+    spec = policy["spec"]
+    return any(rule["approval"].exists for rule in spec["rules"].items) or any(
+        resource["read"].text in _BODY_READINGS.get(resource["protocol"].text, ())
+        for resource in spec["resources"].items
+    )
+
+
+def _needs_counts(policy: At) -> bool:
+    return any(
+        rule["budget"].exists or rule.dig("obligations", "useTokenOnce").is_on
+        for rule in policy.dig("spec", "rules").items
+    )
+
+
+def _documents(
+    manifests: Sequence[Manifest], findings: list[Finding]
+) -> Iterator[tuple[At, Document]]:
+    for manifest in manifests:
+        if manifest.group == _GROUP and manifest.kind in {_SERVICE, _POLICY}:
+            yield manifest.at, _as_document(manifest)
+        if (manifest.group, manifest.kind) != ("", "ConfigMap"):
+            continue
+        for _name, file in manifest.at["data"].entries:
+            if f"apiVersion: {_GROUP}/" not in file.text:
+                continue
+            try:
+                # As the service reads that very text.
+                strict = parse_documents(file.text.encode(), file.file)
+                yield from (
+                    pair
+                    for pair in zip(file.inner_documents(), strict, strict=True)
+                    if pair[0]["kind"].text in {_SERVICE, _POLICY}
+                )
+            except ConfigError as error:
+                findings += [_invalid(file, problem) for problem in error.problems]
+
+
+def _as_document(manifest: Manifest) -> Document:
+    """An object without what an API server adds to it."""
+    value = _value(manifest.at.node)
+    own = value if isinstance(value, dict) else {}
+    own.pop("status", None)
+    if manifest.kind == _POLICY:
+        own["metadata"] = {"name": manifest.name}
+    return Document(manifest.at.file, own, {})
+
+
+def _value(node: Node | None) -> Value:
+    """The value, typed as our own reader does it."""
+    if node is None or node.is_null:
+        return None
+    if isinstance(node.value, list):
+        return [_value(inner) for inner in node.value]
+    if isinstance(node.value, dict):
+        return {key: _value(inner) for key, inner in node.value.items()}
+    if not node.is_plain:
+        return node.value
+    if _WHOLE.fullmatch(node.value):
+        return int(node.value)
+    return (
+        float(node.value) if _FRACTION.fullmatch(node.value) else _WORDS.get(node.value, node.value)
+    )
+
+
+def _invalid(at: At, problem: Problem) -> Finding:
+    pointer = f"{problem.pointer}: " if problem.pointer else ""
+    return Finding(at.file, at.line, at.where, Code.CONFIG_INVALID, f"{pointer}{problem.message}")

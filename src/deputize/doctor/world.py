@@ -1,0 +1,166 @@
+"""What doctor was given, put in order: objects by kind, deputize among them, and its settings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from deputize.config.schema import ServiceSpec
+from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
+from deputize.doctor.reading import At
+
+NAME = "deputize"
+CHECK_PORT = 9191
+GATEWAY_API = "gateway.networking.k8s.io"
+ISTIO_NETWORKING = "networking.istio.io"
+ISTIO_SECURITY = "security.istio.io"
+
+_WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
+_LOCAL = ("unix:", "127.", "localhost:", "[::1]:")
+_APP = "app.kubernetes.io/name"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What policies need of those around: bodies of requests, and counts shared by replicas."""
+
+    bodies: bool = False
+    counts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The service configuration, and where it stands."""
+
+    spec: ServiceSpec
+    at: At
+
+    @property
+    def open_listen(self) -> At | None:
+        """The first address that others than those on this host can reach."""
+        places = self.at.dig("spec", "server", "grpc", "listen").items
+        return next((at for at in places if not at.text.startswith(_LOCAL)), None)
+
+    @property
+    def decision_seconds(self) -> float:
+        """Longest time for one check."""
+        return self.spec.server.decision_timeout_millis / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment, DaemonSet or StatefulSet."""
+
+    manifest: Manifest
+
+    @property
+    def pod(self) -> At:
+        """The spec of its pods."""
+        return self.manifest.at.dig("spec", "template", "spec")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of its pods."""
+        return self.manifest.at.dig("spec", "template", "metadata", "labels").words
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """The annotations of its pods."""
+        return self.manifest.at.dig("spec", "template", "metadata", "annotations").words
+
+    @property
+    def containers(self) -> list[At]:
+        """Its containers that are deputize, or all."""
+        found = self.pod["containers"].items
+        return [at for at in found if _is_ours(at)] or found
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether deputize runs in it."""
+        return self.labels.get(_APP) == NAME or any(map(_is_ours, self.pod["containers"].items))
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything to look at. Without `settings` the defaults of deputize are assumed."""
+
+    manifests: Sequence[Manifest]
+    settings: Settings | None = None
+    needs: Needs = Needs()
+    _by_kind: dict[tuple[str, str], list[Manifest]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def __post_init__(self) -> None:
+        for manifest in self.manifests:
+            self._by_kind[manifest.group, manifest.kind].append(manifest)
+
+    def of(self, group: str, kind: str) -> list[Manifest]:
+        """The objects of a kind."""
+        return self._by_kind.get((group, kind), [])
+
+    @property
+    def workloads(self) -> list[Workload]:
+        """All that run pods."""
+        return [Workload(each) for kind in _WORKLOADS for each in self.of("apps", kind)]
+
+    @property
+    def ours(self) -> list[Workload]:
+        """The workloads of deputize itself."""
+        return [each for each in self.workloads if each.is_ours]
+
+    @property
+    def services(self) -> list[Manifest]:
+        """The Services that lead to deputize."""
+        return [
+            service
+            for service in self.of("", "Service")
+            if NAME in service.name
+            or any(
+                is_same_namespace(service.namespace, ours.manifest.namespace)
+                and service.spec["selector"].exists
+                and is_selected(ours.labels, service.spec["selector"].words)
+                for ours in self.ours
+            )
+        ]
+
+    @property
+    def check_ports(self) -> set[int]:
+        """The numbers of the ports where checks are answered, by configuration."""
+        listen = self.settings.spec.server.grpc.listen if self.settings else []
+        ports = {text.rpartition(":")[2] for text in listen if not text.startswith("unix:")}
+        return {int(port) for port in ports} or {CHECK_PORT}
+
+    @property
+    def decision_seconds(self) -> float:
+        """Longest time for one check."""
+        return self.settings.decision_seconds if self.settings else 0.15
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Largest check accepted."""
+        return self.settings.spec.server.grpc.max_message_bytes if self.settings else 8388608
+
+    @property
+    def requires_certificate(self) -> bool:
+        """Whether a peer must show its certificate."""
+        return self.settings is not None and (
+            self.settings.spec.peer.require_certificate or bool(self.settings.spec.peer.bundles)
+        )
+
+    @property
+    def token_header(self) -> str:
+        """The header that carries the token."""
+        return self.settings.spec.token.header if self.settings else "authorization"
+
+    def namespace_labels(self, name: str) -> dict[str, str]:
+        """The labels of a Namespace."""
+        found = [each for each in self.of("", "Namespace") if each.name == name]
+        return found[0].labels if found else {}
+
+
+def _is_ours(container: At) -> bool:
+    image = container["image"].text.rpartition("@")[0] or container["image"].text
+    words = [container["name"].text, image.rpartition("/")[2], *container["command"].texts]
+    return any(word.partition(":")[0].endswith(NAME) for word in words)
