@@ -1,4 +1,8 @@
-"""The chart, rendered by the real Helm. Equal values are rendered once in a run of the tests."""
+"""The chart, rendered by the real Helm.
+
+Tests give the values they are about; the few that every installation needs are added (`NEEDED`).
+Equal values are rendered once in a run of the tests.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,40 @@ CHART = Path(__file__).resolve().parents[2] / "charts/deputize"
 KUBE_VERSION = "1.33"
 Values = Mapping[str, Any]
 
+POLICY: Values = {
+    "apiVersion": "deputize.dev/v1alpha1",
+    "kind": "DelegationPolicy",
+    "metadata": {"name": "orders"},
+    "spec": {
+        "rules": [
+            {
+                "name": "read-orders",
+                "effect": "allow",
+                "agents": ["spiffe://cluster.local/ns/agents/sa/research"],
+                "onBehalfOf": [{"issuer": "https://idp.example.org", "anyone": True}],
+                "hosts": ["orders.example"],
+                "methods": ["GET"],
+                "paths": ["/v1/orders"],
+                "scopes": ["orders:read"],
+            }
+        ]
+    },
+}
+NEEDED: Values = {
+    "config": {
+        "peer": {"trustDomains": ["cluster.local"]},
+        "issuers": [
+            {
+                "issuer": "https://idp.example.org",
+                "audiences": ["orders"],
+                "keys": {"discovery": True},
+            }
+        ],
+    },
+    "policies": {"orders": POLICY},
+}
+"""Without these there is nothing to decide by, and the chart says so."""
+
 
 class ChartRefused(Exception):  # noqa: N818 - what Helm does, not a fault of ours
     """Helm made nothing of these values; the message is what it said."""
@@ -30,68 +68,69 @@ def render(
     namespace: str = "deputize",
     kube_version: str = KUBE_VERSION,
     api_versions: Sequence[str] = (),
+    needed: Values = NEEDED,
 ) -> list[dict[str, Any]]:
     """Every object of the chart, in Helm's order.
 
     Raises:
         ChartRefused: the values are wrong.
     """
-    text = template(
-        values,
-        name=name,
-        namespace=namespace,
-        kube_version=kube_version,
-        api_versions=api_versions,
+    flags = [f"--kube-version={kube_version}", *(f"--api-versions={each}" for each in api_versions)]
+    text = _helm(
+        ("template", name, str(CHART), f"--namespace={namespace}", *flags, "--values=-"),
+        _text(values, needed),
     )
     return [each for each in yaml.safe_load_all(text) if each is not None]
 
 
-def template(
+def notes(
     values: Values,
     *,
     name: str = "deputize",
     namespace: str = "deputize",
-    kube_version: str = KUBE_VERSION,
-    api_versions: Sequence[str] = (),
+    needed: Values = NEEDED,
 ) -> str:
-    """What `helm template` prints.
-
-    Raises:
-        ChartRefused: the values are wrong.
-    """
-    flags = [f"--kube-version={kube_version}", *(f"--api-versions={each}" for each in api_versions)]
-    return _helm(
-        ("template", name, str(CHART), f"--namespace={namespace}", *flags, "--values=-"),
-        json.dumps(values, sort_keys=True),
-    )
-
-
-def notes(values: Values, *, name: str = "deputize", namespace: str = "deputize") -> str:
     """What Helm tells who installs the chart.
 
     Raises:
         ChartRefused: the values are wrong.
     """
     command = ("install", name, str(CHART), f"--namespace={namespace}", "--dry-run=client")
-    printed = _helm((*command, "--values=-"), json.dumps(values, sort_keys=True))
+    printed = _helm((*command, "--values=-"), _text(values, needed))
     return printed.partition("\nNOTES:\n")[2]
 
 
-def lint(values: Values) -> str:
-    """What `helm lint --strict` prints.
+def lint(values: Values, *, needed: Values = NEEDED) -> str:
+    """What `helm lint --strict` prints. It checks each value, but not whether they go together.
 
     Raises:
         ChartRefused: it found something.
     """
     command = ("lint", str(CHART), "--strict", f"--kube-version={KUBE_VERSION}", "--values=-")
-    return _helm(command, json.dumps(values, sort_keys=True))
+    return _helm(command, _text(values, needed))
 
 
-@cache
-def _helm(arguments: tuple[str, ...], values: str) -> str:
+def overlay(below: Values, above: Values) -> dict[str, Any]:
+    """Both, as Helm merges values: `above` wins, maps are merged, lists are replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            merged[key] = overlay(under, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def run_helm(*arguments: str, values: str = "") -> str:
+    """What Helm prints; the values are its standard input.
+
+    Raises:
+        ChartRefused: it failed.
+    """
     # No cluster, whatever the machine knows of one.
     environment = os.environ | {"KUBECONFIG": os.devnull}
-    done = subprocess.run(  # noqa: S603 - Helm, on our own chart
+    done = subprocess.run(  # noqa: S603 - Helm, on our own charts
         [tool("helm"), *arguments],
         input=values,
         env=environment,
@@ -102,3 +141,12 @@ def _helm(arguments: tuple[str, ...], values: str) -> str:
     if done.returncode:
         raise ChartRefused(done.stderr + done.stdout)
     return done.stdout
+
+
+@cache
+def _helm(arguments: tuple[str, ...], values: str) -> str:
+    return run_helm(*arguments, values=values)
+
+
+def _text(values: Values, needed: Values) -> str:
+    return json.dumps(overlay(needed, values))

@@ -151,9 +151,6 @@ where it is, and what to do.
 {{- if eq .probes.readiness "grpc" }}
 - probes.readiness: must be `http` with `shape: sidecar`, whose other port the kubelet cannot reach
 {{- end }}
-{{- if .monitoring.serviceMonitor.enabled }}
-- monitoring.serviceMonitor.enabled: not with `shape: sidecar`, which has no Service
-{{- end }}
 {{- end }}
 {{- end -}}
 {{- end -}}
