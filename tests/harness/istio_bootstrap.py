@@ -3,7 +3,7 @@
 Filters, matches, routes and TLS settings stay as Istio wrote them. What is put in place of the mesh:
 
 - secrets: files, under the names by which Istio would send them;
-- endpoints: addresses on loopback, in the clusters that Istio wrote;
+- endpoints: addresses on loopback, in plain text, in the clusters that Istio wrote;
 - the port that clients connect to, and iptables before a sidecar, see `_entrance`;
 - filters that only Istio's build of Envoy has, which report and decide nothing, are left out. They
   are listed here; Envoy refuses any other that it does not know.
@@ -30,6 +30,18 @@ ISTIO_ONLY = frozenset(
         "waypoint_upstream_peer_metadata",
     }
 )
+_OF_THE_MESH = frozenset(
+    {
+        "eds_cluster_config",
+        "lb_policy",
+        "original_dst_lb_config",
+        "transport_socket",
+        "transport_socket_matches",
+        "upstream_bind_config",
+    }
+)
+"""Keys of a cluster that say how its endpoints are found and reached in the mesh."""
+
 _TYPES = "type.googleapis.com/envoy.extensions"
 _PROXY_PROTOCOL = {
     "name": "envoy.filters.listener.proxy_protocol",
@@ -118,8 +130,7 @@ def _cluster(cluster: Mapping[str, Any], addresses: Mapping[str, str]) -> dict[s
     name = cluster["name"]
     if name not in addresses and cluster["type"] != "EDS":
         return dict(cluster)
-    left_out = ("eds_cluster_config", "lb_policy", "upstream_bind_config", "original_dst_lb_config")
-    kept = {key: value for key, value in cluster.items() if key not in left_out}
+    kept = {key: value for key, value in cluster.items() if key not in _OF_THE_MESH}
     kept["type"] = "STATIC"
     if name in addresses:
         kept["load_assignment"] = _endpoints(name, _address(addresses[name]))

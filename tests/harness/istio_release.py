@@ -15,14 +15,15 @@ from tests.harness.loopback import HOST, free_port
 from tests.tools.install import tool
 
 CHART = ISTIO.parent / "charts" / "deputize"
+CHECK_SOCKET = "unix:/run/deputize/check.sock"
 _MOUNT = "/etc/deputize"
 _CONFIG = "deputize-config"
 
 
-def render(values: Path, keys: Path) -> list[Manifest]:
+def render(values: Path, namespace: str, keys: Path) -> list[Manifest]:
     """The objects of the release `deputize`; `keys` has the key set of the walkthrough's issuer."""
     command: list[str | Path] = [
-        *(tool("helm"), "template", "deputize", CHART, "--namespace", "deputize"),
+        *(tool("helm"), "template", "deputize", CHART, "--namespace", namespace),
         *("--values", values, "--set-file", rf"files.jwks\.json={keys / 'jwks.json'}"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
@@ -32,7 +33,9 @@ def render(values: Path, keys: Path) -> list[Manifest]:
 
 def local_config(release: list[Manifest], folder: Path) -> dict[str, Any]:
     """The release's configuration with its mounted files in `folder`, and ports of this machine."""
-    data = {each["metadata"]["name"]: each["data"] for each in release if each["kind"] == "ConfigMap"}
+    data = {
+        each["metadata"]["name"]: each["data"] for each in release if each["kind"] == "ConfigMap"
+    }
     mounted = folder / "mounted"
     (mounted / "files").mkdir(parents=True)
     for name, text in data["deputize-files"].items():
@@ -44,7 +47,9 @@ def local_config(release: list[Manifest], folder: Path) -> dict[str, Any]:
     text = data[_CONFIG]["config.yaml"].replace(_MOUNT, str(mounted))
     config: dict[str, Any] = yaml.safe_load(text)
     server = config["spec"]["server"]
-    server["grpc"]["listen"] = [f"{HOST}:{free_port()}"]
+    is_socket = server["grpc"]["listen"] == [CHECK_SOCKET]
+    own = f"unix:{folder / 'check.sock'}" if is_socket else f"{HOST}:{free_port()}"
+    server["grpc"]["listen"] = [own]
     server["http"]["listen"] = f"{HOST}:{free_port()}"
     # On a busy machine a test must not fail because a decision came late.
     server["decisionTimeoutMillis"] = 2000

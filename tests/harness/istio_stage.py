@@ -30,7 +30,7 @@ TRUST_DOMAIN = "cluster.local"
 SERVICES = ("orders", "reviews", "ratings")
 AGENTS = ("research", "planner", "support")
 EDGE_HOST = "store.example.com"
-MESH_CONFIG = ISTIO / "mesh" / "mesh-config.yaml"
+EXAMPLES = ("sidecar", "local", "gateway", "waypoint")
 _PORT = 8080
 
 
@@ -52,6 +52,7 @@ class MeshStage:
     """Everything that is up. Its files are in `folder`, `ways` are by name of the service."""
 
     folder: Path
+    mesh_config: Path
     authority: SpiffeCa
     cluster: Cluster
     upstream: Upstream
@@ -105,7 +106,7 @@ class MeshStage:
             authority=self.authority.certificate_file,
             addresses=self._addresses(),
         )
-        sent = generate(MESH_CONFIG, self.cluster, node, self.folder)
+        sent = generate(self.mesh_config, self.cluster, node, self.folder)
         proxy = IstioProxy(sent, around, self.folder / f"envoy-{namespace}-{name}")
         return self.cleanup.enter_context(proxy).port
 
@@ -115,6 +116,7 @@ class MeshStage:
         hosts = [f"{service}.store.svc.cluster.local" for service in SERVICES]
         return {
             "outbound|9191||deputize.deputize.svc.cluster.local": deputize,
+            "outbound|9191||deputize.sidecar.internal": deputize,
             "inbound|9191||": deputize,
             f"inbound|{_PORT}||": api,
             **{f"outbound|{_PORT}||{host}": api for host in hosts},
@@ -131,18 +133,19 @@ def spiffe_id(namespace: str, account: str) -> str:
 def set_mesh_stage(
     example: str, folder: Path, manifests: list[Manifest] | None = None
 ) -> Iterator[MeshStage]:
-    """Starts an example, `sidecar`, `gateway` or `waypoint`; `folder` exists and is empty.
+    """Starts one of `EXAMPLES`; `folder` exists and is empty.
 
     `manifests` replace those of the example.
     """
     with ExitStack() as cleanup:
         authority = SpiffeCa(TRUST_DOMAIN, folder)
         issuer().write_keys(folder)
-        release = render(ISTIO / example / "values.yaml", folder)
+        release = release_of(example, folder)
         own = manifests_of(example) if manifests is None else manifests
         deputize = DeputizeProcess(local_config(release, folder), folder / "deputize")
         stage = MeshStage(
             folder=folder,
+            mesh_config=mesh_config_of(example),
             authority=authority,
             cluster=run_cluster([*own, *release, *_referred(authority)]),
             upstream=cleanup.enter_context(running_upstream()),
@@ -150,20 +153,39 @@ def set_mesh_stage(
             cleanup=cleanup,
             ways={},
         )
-        if example == "sidecar":
-            ways = {name: stage.open_sidecar(name, "store", _PORT) for name in SERVICES}
-        elif example == "gateway":
-            ways = dict.fromkeys(SERVICES, stage.open_gateway())
+        if example == "gateway":
+            stage.ways.update(dict.fromkeys(SERVICES, stage.open_gateway()))
+        elif example == "waypoint":
+            stage.ways.update(stage.open_waypoint())
         else:
-            ways = stage.open_waypoint()
-        stage.ways.update(ways)
+            for service in SERVICES:
+                stage.ways[service] = stage.open_sidecar(service, "store", _PORT)
         yield stage
 
 
 def manifests_of(example: str) -> list[Manifest]:
     """The objects of an example, and those of the walkthrough's store and agents."""
-    files = [file for file in sorted((ISTIO / example).glob("*.yaml")) if file.stem != "values"]
-    return read_manifests([*files, FOLDER / "store.yaml", FOLDER / "agents.yaml"])
+    return read_manifests(
+        [*manifest_files(example), FOLDER / "store.yaml", FOLDER / "agents.yaml"]
+    )
+
+
+def manifest_files(example: str) -> list[Path]:
+    """The files of an example that `kubectl apply` takes."""
+    others = ("values", "mesh-config")
+    return [file for file in sorted((ISTIO / example).glob("*.yaml")) if file.stem not in others]
+
+
+def mesh_config_of(example: str) -> Path:
+    """The mesh configuration that goes with an example."""
+    own = ISTIO / example / "mesh-config.yaml"
+    return own if own.exists() else ISTIO / "mesh" / "mesh-config.yaml"
+
+
+def release_of(example: str, keys: Path) -> list[Manifest]:
+    """What the chart makes of an example's values."""
+    namespace = "store" if example == "local" else "deputize"
+    return render(ISTIO / example / "values.yaml", namespace, keys)
 
 
 def _referred(authority: SpiffeCa) -> list[Manifest]:

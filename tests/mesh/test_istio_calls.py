@@ -13,11 +13,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.istio_stage import MeshStage, set_mesh_stage
+from tests.harness.istio_stage import EXAMPLES, MeshStage, set_mesh_stage
 from tests.harness.istio_walkthrough import Line, lines
 
 
-@pytest.fixture(scope="module", params=["sidecar", "gateway", "waypoint"])
+@pytest.fixture(scope="module", params=EXAMPLES)
 def stage(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MeshStage]:
