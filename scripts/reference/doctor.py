@@ -21,7 +21,7 @@ no answer is let in
 _FURTHER = """\
 Option `--ignore CODE` leaves one out, and may be given several times. Codes are stable: none is
 ever renamed or used for something else. What was looked at, and what could not be, is listed after
-the findings; `--format json` has all of it for programs. [Doctor](../doctor.md) tells how to use it."""
+the findings; `--format json` has all of it for programs. How to use it: [doctor](../doctor.md)."""
 
 
 def generate(_root: Path) -> dict[Path, bytes]:

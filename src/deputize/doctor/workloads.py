@@ -46,8 +46,8 @@ def _grace(ours: Workload, world: World) -> Iterator[Finding]:
 def _replicas(ours: Workload, world: World) -> Iterator[Finding]:
     at = ours.manifest.spec["replicas"]
     several = (at.whole or 1) > 1 or ours.manifest.kind == "DaemonSet"
-    is_memory = world.settings is None or world.settings.spec.replay.store == "memory"
-    if several and is_memory and world.needs.counts:
+    store = world.settings.spec.replay.store if world.settings else ""
+    if several and store == "memory" and world.needs.counts:
         cause = (
             "policies count or use up, and each replica counts for itself (replay.store: memory)"
         )

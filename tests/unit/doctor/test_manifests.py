@@ -1,0 +1,40 @@
+"""Healthy sets of manifests are silent, and each seeded fault gives its code and no other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from deputize.cli.main import app
+from tests.harness.config_files import changed
+
+HERE = Path(__file__).parent
+SETS = {file.stem: file for file in sorted((HERE / "healthy").iterdir())}
+SEEDS: list[dict[str, str]] = yaml.safe_load((HERE / "seeds.yaml").read_text())
+
+
+def found(*arguments: str | Path) -> list[dict[str, str]]:
+    """The findings, as a program reads them."""
+    words = ["doctor", *map(str, arguments), "--format", "json"]
+    result = CliRunner().invoke(app, words)
+    findings: list[dict[str, str]] = json.loads(result.stdout)["findings"]
+    assert result.exit_code == (1 if findings else 0)
+    return findings
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_healthy_set_is_silent(name: str) -> None:
+    assert found("--manifests", SETS[name]) == []
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"{seed['set']}-{seed['code']}")
+def test_a_fault_gives_its_code_and_no_other(seed: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "manifests.yaml"
+    file.write_text(changed(SETS[seed["set"]].read_text(), seed["old"], seed["new"]))
+    findings = found("--manifests", file)
+    assert {each["code"] for each in findings} == {seed["code"]}
+    assert all(each["where"].startswith(f"{file}:") for each in findings)
