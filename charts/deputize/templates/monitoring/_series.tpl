@@ -1,6 +1,6 @@
 {{/* PromQL: the labels that Prometheus gives the series it scrapes by our monitor. */}}
 {{- define "deputize.scrapedSeries" -}}
-{{- if include "deputize.isSidecar" . -}}
+{{- if eq .Values.shape "sidecar" -}}
 job={{ printf "%s/%s" .Release.Namespace (include "deputize.fullname" .) | quote }}
 {{- else -}}
 namespace={{ .Release.Namespace | quote }},job={{ include "deputize.fullname" . | quote }}
@@ -9,7 +9,7 @@ namespace={{ .Release.Namespace | quote }},job={{ include "deputize.fullname" . 
 
 {{/* PromQL: the labels of kube-state-metrics for our containers. */}}
 {{- define "deputize.containerSeries" -}}
-{{- if not (include "deputize.isSidecar" .) -}}
+{{- if ne .Values.shape "sidecar" -}}
 namespace={{ .Release.Namespace | quote }},pod=~{{ printf "%s-.+" (include "deputize.fullname" .) | quote }},
 {{- end -}}
 container="deputize"
