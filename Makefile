@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help dev fmt lint types arch unit property vectors integration fault test demo demo-serve \
-	chart cluster mesh tools redis-server backends bench soak fuzz generate check-generated lock image \
-	sbom clean
+	chart cluster mesh tools redis-server backends prometheus bench soak fuzz generate check-generated lock \
+	image sbom clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,13 @@ backends: ## install nginx, Apache httpd and curl for the tests, where they are 
 	command -v curl >/dev/null || { \
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends curl; }
 
+prometheus: ## install a Prometheus for the tests, where it is missing
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
+		command -v apt-get >/dev/null || \
+			{ echo "the tests need prometheus and promtool: install them" >&2; exit 1; }; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus && \
+		{ [ ! -d /run/systemd/system ] || systemctl disable --now --quiet prometheus; }; }
+
 tools: $(STAMP) ## build helm, istioctl, etcd and an API server for the tests, once; needs no root
 	$(BIN)/python -m tests.tools.install >/dev/null
 
@@ -70,7 +77,9 @@ chart cluster mesh: $(STAMP) tools
 
 integration: redis-server backends
 
-test: redis-server backends tools lint types arch check-generated ## the one test command: everything CI runs
+chart: prometheus
+
+test: redis-server backends prometheus tools lint types arch check-generated ## the one test command: everything CI runs
 	$(BIN)/pytest --cov --cov-report=term
 
 demo: $(STAMP) ## a story of calls through a real Envoy, each checked
