@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -106,11 +107,21 @@ def _slow(samples: list[Sample], where: str, loaded: Loaded | None) -> Iterator[
     )
     if count < _FEWEST:
         return
-    # All below the bound of the last bucket that does not hold 99 % yet took less.
-    below = [bound for bound, within in buckets if within < _QUANTILE * count]
-    if below and below[-1] >= _SLOW_SHARE * limit:
-        cause = f"one of a hundred takes longer than {below[-1]:g} s; the limit is {limit:g} s"
+    seconds = _quantile(buckets, count)
+    if seconds >= _SLOW_SHARE * limit:
+        cause = f"one of a hundred takes {seconds:.3g} s or longer; the limit is {limit:g} s"
         yield found_at(where, Code.DECISIONS_SLOW, cause)
+
+
+def _quantile(buckets: list[tuple[float, float]], count: float) -> float:
+    """As `histogram_quantile` has it: within a bucket times are taken to be even."""
+    rank, lower, before = _QUANTILE * count, 0.0, 0.0
+    for upper, within in buckets:
+        if within >= rank:
+            share = (rank - before) / (within - before) if within > before else 0.0
+            return lower if math.isinf(upper) else lower + (upper - lower) * share
+        lower, before = upper, within
+    return lower
 
 
 def _judge(readiness: Readiness, where: str, loaded: Loaded | None) -> Iterator[Finding]:
