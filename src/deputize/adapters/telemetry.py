@@ -55,6 +55,7 @@ class SourceKind(StrEnum):
     BUNDLE = "bundle"
     DENY_LIST = "deny-list"
     STATUS_LIST = "status-list"
+    KUBERNETES = "kubernetes"
 
 
 class Telemetry:
@@ -102,13 +103,13 @@ class Telemetry:
         self._rules = Gauge("deputize_rules", "Rules in use.", registry=self.registry)
         self._source_age = Gauge(
             "deputize_source_age_seconds",
-            "Age of what was fetched: key sets, bundles, deny lists; NaN before the first.",
+            "Age of what was fetched: keys, bundles, deny lists, objects; NaN before the first.",
             ("kind", "name"),
             registry=self.registry,
         )
         self._fetches = Counter(
             "deputize_source_fetches_total",
-            "Fetches of key sets, bundles, deny lists and status lists by result.",
+            "Fetches of key sets, bundles, deny lists, status lists and objects by result.",
             ("kind", "name", "result"),
             registry=self.registry,
         )

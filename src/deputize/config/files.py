@@ -88,6 +88,11 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def folders_of(sources: tuple[Path, ...]) -> frozenset[Path]:
+    """The folders a change can come from."""
+    return frozenset(path if is_folder(path) else path.parent for path in sources)
+
+
 def is_there(path: Path) -> bool:
     """False also where nobody can tell."""
     try:

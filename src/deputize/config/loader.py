@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deputize.config.compiler import Compiled, compile_config
 from deputize.config.file_set import FileSet, read_files
-from deputize.config.files import Signature, is_folder
+from deputize.config.files import Signature, folders_of
 from deputize.config.issuer_profiles import unread_profile
 from deputize.config.issuer_schema import ProfileSpec
 from deputize.config.objects import GoodObject
@@ -44,7 +44,7 @@ class Loaded:
     @property
     def folders(self) -> frozenset[Path]:
         """The folders a change can come from."""
-        return frozenset(path if is_folder(path) else path.parent for path in self.sources)
+        return folders_of(self.sources)
 
 
 def load(config_file: Path) -> Loaded:
@@ -58,6 +58,18 @@ def load(config_file: Path) -> Loaded:
     with collector_paused():
         files = read_files(config_file)
         return compose(files, (), unread_profiles(files.service))
+
+
+def check_files(files: FileSet) -> None:
+    """Checks what the files say where policies and profiles of objects are not known yet.
+
+    Raises:
+        ConfigError: with every problem in every file.
+    """
+    profiles = {**files.profiles, **unread_profiles(files.service)}
+    _, found = compile_config(files.service, files.document, [], profiles)
+    if files.problems or found:
+        raise ConfigError([*files.problems, *found])
 
 
 def compose(

@@ -291,7 +291,7 @@ class Approvals(Model):
 class KubernetesSettings(Model):
     """Policies and issuer profiles that are Kubernetes objects (extra `deputize[kubernetes]`)."""
 
-    namespaces: Annotated[list[Name], UniqueTexts, Field(min_length=1, max_length=64)]
+    namespaces: Annotated[list[Name], UniqueTexts, Field(min_length=1, max_length=32)]
     """Namespaces whose `DelegationPolicy` objects are policies, and whose `IssuerProfile` objects
     issuers may name. Whoever may write such objects there decides."""
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deputize.config.file_set import FileSet
-from deputize.config.loader import Loaded, collector_paused, compose
+from deputize.config.loader import Loaded, check_files, collector_paused, compose
 from deputize.config.objects import (
     POLICY,
     GoodObject,
@@ -57,6 +57,9 @@ def settle(files: FileSet, stored: Objects, before: InForce) -> Settled:
         ConfigError: the files are wrong, or do not fit what is in force.
     """
     with collector_paused():
+        if files.problems:
+            # It cannot be good: find all that is wrong, and do not look for what would fit.
+            compose(files, before.values())
         changes, refused = _changes(stored, before)
         taking = _Taking(files, before)
         left = taking.take_all(changes)
@@ -71,6 +74,18 @@ def settle(files: FileSet, stored: Objects, before: InForce) -> Settled:
         tuple(sorted(key for key in refused if _is_missed(stored[key], taking.objects))),
         tuple(sorted(taking.objects.keys() - stored.keys())),
     )
+
+
+def begin(files: FileSet) -> Settled | None:
+    """What files alone put in force; None where objects have to be known first.
+
+    Raises:
+        ConfigError: with every problem in every file.
+    """
+    if files.service.kubernetes is None:
+        return settle(files, {}, {})
+    check_files(files)
+    return None
 
 
 def _changes(stored: Objects, before: InForce) -> tuple[Changes, Refused]:

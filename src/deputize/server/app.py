@@ -11,10 +11,13 @@ from pathlib import Path
 from deputize.adapters.audit_log import AuditLog, FileSink, Sink, StdoutSink
 from deputize.adapters.envoy_response import Answers
 from deputize.adapters.telemetry import Telemetry
-from deputize.config.loader import Loaded, load
+from deputize.config.file_set import read_files
+from deputize.config.loader import Loaded
 from deputize.config.remarks import find_serving_remarks
 from deputize.config.schema import Audit, ServiceSpec
+from deputize.config.settling import begin
 from deputize.server.check import Checker, Limits
+from deputize.server.cluster import Cluster
 from deputize.server.grpc_server import GrpcServer
 from deputize.server.http_server import HttpServer, Readiness
 from deputize.server.reload import Reloader
@@ -38,14 +41,16 @@ class App:
     """
 
     def __init__(self, config_file: Path) -> None:
-        first = load(config_file)
-        service = first.service
+        files = read_files(config_file)
+        first = begin(files)
+        service = files.service
         self._first = service
         self._restart_notes: tuple[str, ...] = ()
         self._draining = threading.Event()
         self._stopping = threading.Event()
         self._state = State(allowed_proxies(service))
         self.telemetry = Telemetry(service.server.transport)
+        self._cluster = _open_cluster(service, self.telemetry)
         self._sources = Sources(self._state, self.telemetry)
         self._replay_store = open_replay_store(service.replay, self.telemetry)
         self._audit = _open_audit(service.audit, self.telemetry)
@@ -68,10 +73,12 @@ class App:
         self.http = HttpServer(service.server.http.listen, self.readiness, self.telemetry.registry)
         self._reloader = Reloader(
             config_file,
+            files,
             first,
             on_loaded=self._use,
             on_failed=lambda: self.telemetry.count_reload(loaded_at=None, rules=0),
             on_changed=self._sources.poke_files,
+            cluster=self._cluster,
         )
 
     def start(self) -> None:
@@ -79,6 +86,8 @@ class App:
         self.grpc.start()
         self.http.start()
         self._reloader.start()
+        if self._cluster is not None:
+            self._cluster.start(self._reloader.wake)
 
     def run(self) -> None:
         """Serves until SIGTERM or SIGINT, then drains."""
@@ -101,6 +110,8 @@ class App:
         time.sleep(drain.delay_seconds)
         self.grpc.stop(drain.grace_seconds)
         self._reloader.stop()
+        if self._cluster is not None:
+            self._cluster.stop()
         self._sources.stop()
         self._replay_store.stop()
         if not self._audit.close(AUDIT_CLOSE_SECONDS):
@@ -118,6 +129,15 @@ class App:
         if self._replay_store.problem:
             warnings.append(f"replay store: {self._replay_store.problem}")
         active = self._state.current
+        if self._cluster is not None:
+            objects = self._cluster.report()
+            waiting += objects.waiting_for
+            warnings += objects.warnings
+        unfit = [str(problem) for problem in self._reloader.unfit]
+        if active is None:
+            waiting += unfit or (["policies"] if not waiting else [])
+        else:
+            warnings += unfit
         if active is not None and active.snapshot.policies.is_observed:
             warnings.append("policyMode: observe, so policies refuse nothing")
         if not self._audit.healthy:
@@ -142,6 +162,7 @@ def _needs_restart(first: ServiceSpec, now: ServiceSpec) -> list[str]:
     fixed = {
         "spec.server": first.server != now.server,
         "spec.audit": first.audit != now.audit,
+        "spec.kubernetes": first.kubernetes != now.kubernetes,
         "spec.replay": first.replay != now.replay,
         "spec.token.cacheEntries": first.token.cache_entries != now.token.cache_entries,
     }
@@ -150,6 +171,11 @@ def _needs_restart(first: ServiceSpec, now: ServiceSpec) -> list[str]:
         for name, is_new in fixed.items()
         if is_new
     ]
+
+
+def _open_cluster(service: ServiceSpec, telemetry: Telemetry) -> Cluster | None:
+    settings = service.kubernetes
+    return None if settings is None else Cluster(settings.namespaces, telemetry)
 
 
 def _open_audit(settings: Audit, telemetry: Telemetry) -> AuditLog:

@@ -1,8 +1,10 @@
-"""Configuration files watched; a good change is swapped in whole, a bad one changes nothing.
+"""Configuration files and objects watched; a good change is swapped in, a bad one changes nothing.
 
 Rules of this file:
 - Folders are watched, not files: editors and ConfigMap mounts replace files and links.
-- Events only say when to look. What counts is whether the files in use look different.
+- Events only say when to look. What counts is whether the files in use look different, and which
+  generations of objects there are.
+- Files are taken whole or not at all, objects one by one (`config/settling.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +14,16 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
 
 import watchfiles
 
-from deputize.config.files import Signature, is_folder, sign_files
-from deputize.config.loader import Loaded, load
+from deputize.config.file_set import FileSet, read_files
+from deputize.config.files import Signature, folders_of, is_folder, sign_files
+from deputize.config.loader import Loaded, check_files
 from deputize.config.problems import ConfigError, Problem
+from deputize.config.settling import InForce, Objects, Settled, settle
 
 LOOK_SECONDS = 5.0
 """Longest time between two looks, for file systems that tell nothing."""
@@ -27,35 +33,59 @@ SETTLE_MILLIS = 100
 """Changes that come together are taken together."""
 MAX_SETTLE_LOOKS = 30
 MAX_LOADS = 5
+NO_OBJECTS: Objects = MappingProxyType({})
 
 _log = logging.getLogger(__name__)
 
 
-class Reloader:
-    """Uses the `first` configuration at once, and loads it again whenever its files change.
+class ObjectSource(Protocol):
+    """Where objects come from, and who is told what became of them; see `cluster.py`."""
 
-    `problems` are those of the last try, empty when it was good.
+    def objects(self) -> Objects | None:
+        """Those of now; the same value as long as they are the same."""
+
+    def tell(self, settled: Settled, stored: Objects, *, is_used: bool) -> None:
+        """What became of these."""
+
+
+class Reloader:
+    """Uses the `first` configuration at once, and others whenever files or objects change.
+
+    Without a `first` one nothing is used until `cluster` gives the objects of now, and none of them
+    is missing. `problems` are those of the last try to use other files, empty when it was good;
+    `unfit` are those of the files in use together with the objects; `settled` is what was made of
+    these.
     """
 
     def __init__(
         self,
         config_file: Path,
-        first: Loaded,
+        files: FileSet,
+        first: Settled | None,
         *,
         on_loaded: Callable[[Loaded], None],
         on_failed: Callable[[], None],
         on_changed: Callable[[], None],
+        cluster: ObjectSource | None = None,
     ) -> None:
         self._config_file = config_file
         self._on_loaded = on_loaded
         self._on_failed = on_failed
         self._on_changed = on_changed
+        self._cluster = cluster
         self._stopping = threading.Event()
-        self._signature = first.signature
+        self._woken = threading.Event()
+        self._files = files
+        self._signature = files.signature
+        self._taken: Objects | None = None
+        self._in_force: InForce = {}
+        self._digest = ""
         self.problems: tuple[Problem, ...] = ()
+        self.unfit: tuple[Problem, ...] = ()
+        self.settled: Settled | None = None
         self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
-        self._loaded = first
-        self._use(first)
+        if first is not None:
+            self._adopt(first, NO_OBJECTS)
 
     def start(self) -> None:
         """Watches from now on."""
@@ -67,34 +97,70 @@ class Reloader:
         if self._thread.is_alive():
             self._thread.join(LOOK_SECONDS)
 
+    def wake(self) -> None:
+        """Looks soon: there may be other objects."""
+        self._woken.set()
+
     def look(self) -> None:
-        """Reloads if a file in use looks different, or if the last try failed."""
+        """Reloads if a file in use looks different, the last try failed, or objects differ."""
+        # First: what wakes us from now on is looked at next time.
+        self._woken.clear()
+        stored = NO_OBJECTS if self._cluster is None else self._cluster.objects()
         signature = self._settled_signature()
-        if signature == self._signature and not self.problems:
-            return
+        if signature != self._signature or self.problems:
+            self._read_again(signature, stored)
+        if stored is not None and stored is not self._taken:
+            self.unfit = self._take(self._files, stored)
+            self._taken = stored
+
+    def _read_again(self, signature: Signature, stored: Objects | None) -> None:
         self._on_changed()
-        result = self._load()
+        files = self._read()
         for _try in range(MAX_LOADS):
             if self._sign() == signature or self._stopping.is_set():
                 break
             # They changed while they were read, so what was read may never have been there.
             signature = self._settled_signature()
             self._on_changed()
-            result = self._load()
-        if isinstance(result, ConfigError):
-            self._fail(result.problems)
+            files = self._read()
+        problems = files.problems
+        if isinstance(files, FileSet):
+            problems = self._take(files, stored)
+        if problems:
+            self._fail(problems)
         else:
-            if result.digest != self._loaded.digest:
-                self._use(result)
             self.problems = ()
         # Only now: after a fault of ours the same files are to be tried again.
         self._signature = signature
 
-    def _load(self) -> Loaded | ConfigError:
+    def _read(self) -> FileSet | ConfigError:
         try:
-            return load(self._config_file)
+            return read_files(self._config_file)
         except ConfigError as error:
             return error
+
+    def _take(self, files: FileSet, stored: Objects | None) -> tuple[Problem, ...]:
+        """Decides by these from now on; gives the problems that keep it from that."""
+        try:
+            if stored is None:
+                check_files(files)
+            else:
+                self._adopt(settle(files, stored, self._in_force), stored)
+        except ConfigError as error:
+            return error.problems
+        self._files, self._taken, self.unfit = files, stored, ()
+        return ()
+
+    def _adopt(self, settled: Settled, stored: Objects) -> None:
+        is_used = bool(self._digest) or not settled.missing
+        if is_used:
+            self._in_force = settled.in_force
+            if settled.loaded.digest != self._digest:
+                self._use(settled.loaded)
+        self._tell(settled)
+        self.settled = settled
+        if self._cluster is not None:
+            self._cluster.tell(settled, stored, is_used=is_used)
 
     def _settled_signature(self) -> Signature:
         """How the files look once they have stopped changing: half a file is no policy.
@@ -112,11 +178,11 @@ class Reloader:
         return signature
 
     def _sign(self) -> Signature:
-        return sign_files(self._loaded.sources)
+        return sign_files(self._files.sources)
 
     def _use(self, loaded: Loaded) -> None:
         self._on_loaded(loaded)
-        self._loaded = loaded
+        self._digest = loaded.digest
         # What was just built lives long: keep the collector from walking it again and again.
         gc.collect()
         gc.freeze()
@@ -129,17 +195,27 @@ class Reloader:
             _log.error("configuration not loaded: %s", problem)
         self._on_failed()
 
+    def _tell(self, settled: Settled) -> None:
+        """Says which objects are newly refused."""
+        before = self.settled.refused if self.settled is not None else {}
+        news = [each for each in settled.refused.items() if before.get(each[0]) != each[1]]
+        for key, problems in news:
+            for problem in problems:
+                _log.error("%s not taken: %s", key, problem)
+        if news:
+            self._on_failed()
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 self.look()
-                self._watch(self._loaded.folders)
+                self._watch(folders_of(self._files.sources))
             except Exception:
                 _log.exception("watching the configuration")
                 self._stopping.wait(RETRY_SECONDS)
 
     def _watch(self, folders: frozenset[Path]) -> None:
-        """Looks at every event and at least now and then, until other folders are in use."""
+        """Looks at every event, and now and then, until woken or other folders are in use."""
         for _changes in watchfiles.watch(
             *sorted(folder for folder in folders if is_folder(folder)),
             watch_filter=None,
@@ -148,9 +224,19 @@ class Reloader:
             rust_timeout=int(LOOK_SECONDS * 1000),
             yield_on_timeout=True,
             recursive=False,
-            stop_event=self._stopping,
+            stop_event=_Either(self._stopping, self._woken),
             raise_interrupt=False,
         ):
             self.look()
-            if self._loaded.folders != folders:
+            if folders_of(self._files.sources) != folders:
                 return
+
+
+class _Either:
+    """Set as soon as one of two events is."""
+
+    def __init__(self, first: threading.Event, second: threading.Event) -> None:
+        self._events = first, second
+
+    def is_set(self) -> bool:
+        return any(event.is_set() for event in self._events)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from deputize.config.file_set import FileSet, read_files
 from deputize.config.files import sign_files
 from deputize.config.loader import Loaded, load
+from deputize.config.settling import begin
 from deputize.server import reload
 from deputize.server.reload import Reloader
 from tests.harness.config_files import POLICY, SERVICE, changed, line_of, write_world
@@ -36,9 +38,11 @@ class Watching:
 
     def __post_init__(self) -> None:
         config_file = write_world(self.folder, issuer=Issuer(ISSUER_URL))
+        files = read_files(config_file)
         self.reloader = Reloader(
             config_file,
-            load(config_file),
+            files,
+            begin(files),
             on_loaded=self.loaded.append,
             on_failed=self.count_failure,
             on_changed=self.count_look,
@@ -158,13 +162,13 @@ def test_files_that_change_while_they_are_read_are_read_again(
 ) -> None:
     versions = [WIDER, changed(POLICY, "[GET]", "[HEAD]")]
 
-    def load_while_it_changes(config_file: Path) -> Loaded:
-        loaded = load(config_file)
+    def load_while_it_changes(config_file: Path) -> FileSet:
+        files = read_files(config_file)
         if versions:
             watching.policy_file.write_text(versions.pop())
-        return loaded
+        return files
 
-    monkeypatch.setattr(reload, "load", load_while_it_changes)
+    monkeypatch.setattr(reload, "read_files", load_while_it_changes)
     watching.policy_file.write_text(changed(POLICY, "[GET]", "[PUT]"))
     watching.reloader.look()
     assert watching.methods() == ("GET", "HEAD")
@@ -177,13 +181,13 @@ def test_a_key_file_that_changes_while_the_others_are_read_is_passed_on(
     keys, looks = watching.folder / "jwks.json", watching.looks
     changes = [Issuer(ISSUER_URL, key_id="k3").jwks()]
 
-    def load_while_it_changes(config_file: Path) -> Loaded:
+    def load_while_it_changes(config_file: Path) -> FileSet:
         # Whoever was told of the first change has read the file by now.
         if changes:
             keys.write_bytes(changes.pop())
-        return load(config_file)
+        return read_files(config_file)
 
-    monkeypatch.setattr(reload, "load", load_while_it_changes)
+    monkeypatch.setattr(reload, "read_files", load_while_it_changes)
     keys.write_bytes(Issuer(ISSUER_URL, key_id="k2").jwks())
     watching.reloader.look()
     assert watching.looks == looks + 2
@@ -218,13 +222,13 @@ def test_a_fault_of_ours_does_not_end_the_watch(
     monkeypatch.setattr(reload, "RETRY_SECONDS", 0.01)
     faults: list[Path] = []
 
-    def failing_load(config_file: Path) -> Loaded:
+    def failing_load(config_file: Path) -> FileSet:
         if len(faults) < 5:
             faults.append(config_file)
             raise RuntimeError("a fault on purpose")
-        return load(config_file)
+        return read_files(config_file)
 
-    monkeypatch.setattr(reload, "load", failing_load)
+    monkeypatch.setattr(reload, "read_files", failing_load)
     watching.reloader.start()
     watching.policy_file.write_text("a: [")
     wait_until(lambda: len(faults) == 5, SECONDS)

@@ -1,0 +1,221 @@
+"""Objects of a Kubernetes API server: listed, watched, and their status written.
+
+Rules of this file:
+- What `lightkube` knows is used for finding the server and for showing who we are: in a pod its
+  service account, whose token it reads again when it is refused, else the file of `KUBECONFIG`.
+- Every answer has a bound in time and size. A watch that says nothing ends, and is begun again:
+  a connection that is dead does not look like a cluster in which nothing happens.
+- Lists are asked of the store itself, not of what a server remembers.
+
+Source: Kubernetes, "API concepts" (lists in chunks, watches, bookmarks, 410 Gone).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import httpx2
+
+GROUP = "apis/deputize.dev/v1alpha1"
+GONE, CONFLICT, FORBIDDEN, NOT_FOUND = 410, 409, 403, 404
+WATCH_SECONDS = 50
+"""How long the server keeps a watch open; we wait a little longer for it to say so."""
+SECONDS = 10.0
+"""Longest time for anything else."""
+MAX_OBJECTS = 10_000
+MAX_LIST_BYTES = 64 * 1024 * 1024
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+_PAGE = 250
+_MAX_MESSAGE = 300
+
+Object = Mapping[str, Any]
+
+
+class KubernetesError(Exception):
+    """The server did not give what was asked; `code` is its HTTP status, 0 for none."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(" ".join(message.split())[:_MAX_MESSAGE])
+        self.code = code
+
+
+class Listing(NamedTuple):
+    """All objects of a kind in a namespace, and the version after which to watch."""
+
+    objects: list[Object]
+    version: str
+
+
+class Event(NamedTuple):
+    """`ADDED`, `MODIFIED`, `DELETED`, or `BOOKMARK` of which only the version counts."""
+
+    kind: str
+    value: Object
+
+    @property
+    def version(self) -> str:
+        """After which to watch on."""
+        return str(self.value.get("metadata", {}).get("resourceVersion", ""))
+
+
+class KubernetesApi:
+    """One API server, for all threads.
+
+    Raises:
+        ImportError: without the extra `deputize[kubernetes]`.
+        ValueError: it is not said where the server is, or not in a way that can be used.
+    """
+
+    def __init__(self) -> None:
+        self._http = _open_client()
+
+    def list(self, plural: str, namespace: str) -> Listing:
+        """All objects of a kind in a namespace.
+
+        Raises:
+            KubernetesError: also for more than `MAX_OBJECTS`.
+        """
+        objects: list[Object] = []
+        asked: dict[str, str] = {"limit": str(_PAGE)}
+        left = MAX_LIST_BYTES
+        while True:
+            with self._ask("GET", _path(plural, namespace), params=asked) as answer:
+                octets = _read(answer, left)
+            left -= len(octets)
+            page = _parse(octets)
+            metadata = page.get("metadata", {})
+            objects += page.get("items") or []
+            if len(objects) > MAX_OBJECTS:
+                raise KubernetesError(f"more than {MAX_OBJECTS} objects")
+            if not metadata.get("continue"):
+                return Listing(objects, str(metadata.get("resourceVersion", "")))
+            asked["continue"] = str(metadata["continue"])
+
+    def watch(self, plural: str, namespace: str, version: str) -> Iterator[Event]:
+        """What happens after a version, until the server ends it.
+
+        Raises:
+            KubernetesError: with code `GONE` where the version is too old.
+        """
+        asked = {
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        quiet = WATCH_SECONDS + SECONDS
+        with self._ask("GET", _path(plural, namespace), params=asked, quiet=quiet) as answer:
+            for line in _lines(answer):
+                event = _parse(line)
+                kind, value = str(event.get("type")), event.get("object")
+                if not isinstance(value, dict):
+                    raise KubernetesError("an event without an object")
+                if kind == "ERROR":
+                    raise KubernetesError(str(value.get("message")), int(value.get("code", 0)))
+                yield Event(kind, value)
+
+    def write_conditions(
+        self, plural: str, namespace: str, name: str, version: str, conditions: object
+    ) -> None:
+        """Replaces the conditions of an object that still has this version.
+
+        Raises:
+            KubernetesError: with code `CONFLICT` where it has another, `FORBIDDEN`, `NOT_FOUND`.
+        """
+        body = {"metadata": {"resourceVersion": version}, "status": {"conditions": conditions}}
+        path = f"{_path(plural, namespace)}/{name}/status"
+        kind = {"content-type": "application/merge-patch+json"}
+        with self._ask("PATCH", path, content=json.dumps(body), headers=kind) as answer:
+            _read(answer, MAX_EVENT_BYTES)
+
+    def close(self) -> None:
+        """Ends every watch."""
+        self._http.close()
+
+    @contextmanager
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        quiet: float = SECONDS,
+        **parts: Any,  # noqa: ANN401
+    ) -> Iterator[httpx2.Response]:
+        import httpx2  # noqa: PLC0415 - only there with the extra
+        from lightkube.core.exceptions import ConfigError  # noqa: PLC0415 - likewise
+
+        timeout = httpx2.Timeout(SECONDS, read=quiet)
+        try:
+            with self._http.stream(method, path, timeout=timeout, **parts) as answer:
+                if not answer.is_success:
+                    message = _message(_read(answer, MAX_EVENT_BYTES)) or answer.reason_phrase
+                    raise KubernetesError(message, answer.status_code)
+                yield answer
+        except (httpx2.HTTPError, httpx2.StreamError, ConfigError, OSError) as error:
+            raise KubernetesError(f"{type(error).__name__}: {error}") from None
+
+
+def _open_client() -> httpx2.Client:
+    try:
+        from lightkube.config.client_adapter import (  # noqa: PLC0415 - an extra
+            Client,
+            ConnectionParams,
+        )
+        from lightkube.config.kubeconfig import KubeConfig  # noqa: PLC0415 - likewise
+        from lightkube.core.exceptions import ConfigError  # noqa: PLC0415 - likewise
+    except ImportError:
+        raise ImportError(
+            "`kubernetes` needs the extra: pip install 'deputize[kubernetes]'"
+        ) from None
+    try:
+        config = KubeConfig.from_env().get()
+        if config is None or config.user is None:
+            raise ValueError("Kubernetes: the kubeconfig names no user")
+        # No proxy of the environment stands between us and what decides.
+        return Client(config, ConnectionParams(trust_env=False))
+    except (ConfigError, KeyError, OSError) as error:
+        raise ValueError(f"Kubernetes: {type(error).__name__}: {error}") from None
+
+
+def _path(plural: str, namespace: str) -> str:
+    return f"{GROUP}/namespaces/{namespace}/{plural}"
+
+
+def _read(answer: httpx2.Response, most: int) -> bytes:
+    octets = bytearray()
+    for part in answer.iter_bytes():
+        octets += part
+        if len(octets) > most:
+            raise KubernetesError(f"an answer of more than {most} bytes")
+    return bytes(octets)
+
+
+def _lines(answer: httpx2.Response) -> Iterator[bytes]:
+    """One event each; half a line at the end is none."""
+    rest = b""
+    for part in answer.iter_bytes():
+        *whole, rest = (rest + part).split(b"\n")
+        yield from filter(None, whole)
+        if len(rest) > MAX_EVENT_BYTES:
+            raise KubernetesError(f"an event of more than {MAX_EVENT_BYTES} bytes")
+
+
+def _parse(octets: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(octets)
+    except (ValueError, RecursionError) as error:
+        raise KubernetesError(f"no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise KubernetesError("an answer that is no object")
+    return value
+
+
+def _message(octets: bytes) -> str:
+    try:
+        return str(_parse(octets).get("message", ""))
+    except KubernetesError:
+        return ""
