@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.harness.config_files import POLICY, changed, line_of, replace_file
 from tests.harness.grpc_client import ask, open_channel
 from tests.harness.issuer import Issuer
 from tests.harness.live import Live, Load, running_live
+from tests.harness.mounted import Mounted
 from tests.harness.polling import wait_until
 from tests.harness.world import ISSUER_URL
 
@@ -176,27 +176,8 @@ def test_an_issuer_that_is_gone_is_unknown(tmp_path: Path) -> None:
         live.wait_for_reason(Reason.TOKEN_UNKNOWN_ISSUER)
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigMap:
-    """Files as Kubernetes mounts a ConfigMap: links through `..data` to a versioned folder."""
-
-    folder: Path
-
-    def publish(self, version: str, files: dict[str, str]) -> None:
-        target = self.folder / f"..{version}"
-        target.mkdir(parents=True)
-        for name, text in files.items():
-            (target / name).write_text(text)
-        draft = self.folder / "..data_tmp"
-        draft.symlink_to(target.name)
-        draft.replace(self.folder / "..data")
-        for name in files:
-            if not (self.folder / name).is_symlink():
-                (self.folder / name).symlink_to(f"..data/{name}")
-
-
 def test_a_config_map_is_taken_over_in_one_step(tmp_path: Path) -> None:
-    mount = ConfigMap(tmp_path / "mounted")
+    mount = Mounted(tmp_path / "mounted")
     issuer = Issuer(ISSUER_URL)
 
     def files(policy: str) -> dict[str, str]:
