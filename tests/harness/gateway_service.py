@@ -1,9 +1,7 @@
-"""deputize with the configuration of a gateway's example, asked over mTLS as that gateway asks."""
+"""deputize as the example of a gateway configures it, asked as that gateway asks."""
 
 from __future__ import annotations
 
-import copy
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ import yaml
 from tests.harness.check_message import Verdict
 from tests.harness.gateway_checks import Sent
 from tests.harness.grpc_client import ask, open_channel
+from tests.harness.helm import render
 from tests.harness.issuer import Issuer
 from tests.harness.loopback import HOST, free_port
 from tests.harness.service import DeputizeProcess
@@ -33,9 +32,17 @@ Spec = dict[str, Any]
 
 
 def example_config(name: str) -> dict[str, Any]:
-    """The configuration file of an example."""
-    config: dict[str, Any] = yaml.safe_load((EXAMPLES / name / "config.yaml").read_text())
-    return config
+    """The configuration in this file, or what the chart makes of it if it is `values.yaml`."""
+    file = EXAMPLES / name
+    found: dict[str, Any] = yaml.safe_load(file.read_text())
+    if file.name == "values.yaml":
+        (text,) = [
+            thing["data"]["config.yaml"]
+            for thing in render(found, needed={})
+            if thing["kind"] == "ConfigMap"
+        ]
+        found = yaml.safe_load(text)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,29 +111,27 @@ def running_example(
 
     Only ports, keys, files and times are those of a test; `change` may edit more of the `spec`.
     """
-    shutil.copytree(EXAMPLES / "policies", folder / "policies")
-    tls = folder / "tls"
-    tls.mkdir()
-    authority = SpiffeCa(TRUST_DOMAIN, tls)
-    shutil.copy(authority.certificate_file, tls / "ca.crt")
-    own = authority.issue("tls", dns=[SERVICE])
-    shutil.copy(own.certificate_file, tls / "tls.crt")
-
-    config = copy.deepcopy(example_config(name))
+    authority = SpiffeCa(TRUST_DOMAIN, folder)
+    own = authority.issue("own", dns=[SERVICE])
+    config = example_config(name)
     spec: Spec = config["spec"]
     issuer = Issuer(spec["issuers"][0]["issuer"])
+    (folder / "jwks.json").write_bytes(issuer.jwks())
+    (allowed,) = spec["server"]["grpc"]["tls"]["allowedCallers"]
+    proxy = authority.issue("proxy", uris=[allowed])
+
     spec["issuers"][0]["keys"] = {"file": "jwks.json"}
+    spec["policies"] = [str(EXAMPLES / "policies")]
     spec["server"]["grpc"]["listen"] = [f"{HOST}:{free_port()}"]
+    spec["server"]["grpc"]["tls"] |= {
+        "certificateFile": str(own.certificate_file),
+        "privateKeyFile": str(own.private_key_file),
+        "clientCaFile": str(authority.certificate_file),
+    }
     spec["server"]["http"]["listen"] = f"{HOST}:{free_port()}"
     # On a busy machine a test must not fail because a decision came late.
     spec["server"] |= {"decisionTimeoutMillis": 2000, "drain": {"delaySeconds": 0}}
     spec["audit"] = {"sink": "file", "file": "audit.jsonl"}
     change(spec)
-
-    here = folder / name
-    here.mkdir()
-    (here / "jwks.json").write_bytes(issuer.jwks())
-    (allowed,) = spec["server"]["grpc"]["tls"]["allowedCallers"]
-    proxy = authority.issue("proxy", uris=[allowed])
-    with DeputizeProcess(config, here) as process:
+    with DeputizeProcess(config, folder) as process:
         yield GatewayService(process, issuer, authority, proxy)

@@ -49,29 +49,33 @@ def named(sent: Sent) -> dict[str, Any]:
 
 WRITERS: dict[str, tuple[str, Body, Callable[[Sent], bytes]]] = {
     "agentgateway": (
-        "agentgateway",
+        "agentgateway/config.yaml",
         Body.OCTETS,
         lambda sent: agentgateway_check(sent, body=Body.OCTETS, peer=named(sent)),
     ),
     "agentgateway in Kubernetes": (
-        "agentgateway",
+        "agentgateway/values.yaml",
         Body.TEXT,
         lambda sent: agentgateway_check(sent, body=Body.TEXT, peer=named(sent), cut_at=MEGABYTE),
     ),
     "Envoy Gateway": (
-        "envoy-gateway",
+        "envoy-gateway/values.yaml",
         Body.TEXT,
         lambda sent: envoy_check(sent, body=Body.TEXT),
     ),
     "Envoy Gateway with the patch": (
-        "envoy-gateway",
+        "envoy-gateway/values.yaml",
         Body.OCTETS,
         lambda sent: envoy_check(sent, body=Body.OCTETS, with_certificate=True),
     ),
-    "kgateway": ("kgateway", Body.OCTETS, lambda sent: envoy_check(sent, body=Body.OCTETS)),
+    "kgateway": (
+        "kgateway/values.yaml",
+        Body.OCTETS,
+        lambda sent: envoy_check(sent, body=Body.OCTETS),
+    ),
     # The filter, as agentgateway translates it.
     "Gateway API": (
-        "gateway-api",
+        "gateway-api/values.yaml",
         Body.TEXT,
         lambda sent: agentgateway_check(sent, body=Body.TEXT, peer=None),
     ),
@@ -83,7 +87,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Gat
     """Each example, running."""
     with ExitStack() as stack:
         yield {
-            name: stack.enter_context(running_example(name, tmp_path_factory.mktemp(name)))
+            name: stack.enter_context(running_example(name, tmp_path_factory.mktemp("gateway")))
             for name in sorted({name for name, _, _ in WRITERS.values()})
         }
 
@@ -95,7 +99,7 @@ def gateway(request: pytest.FixtureRequest, services: dict[str, GatewayService])
     return Gateway(
         services[name],
         write,
-        "metadata" if name == "agentgateway" else "principal",
+        "metadata" if name.startswith("agentgateway") else "principal",
         "certificate-checked" if sends_certificate else "asserted-by-proxy",
         body,
     )
@@ -163,7 +167,9 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServ
     def change(spec: dict[str, Any]) -> None:
         spec["token"]["header"] = "x-obo-token"
 
-    with running_example("agentgateway", tmp_path_factory.mktemp("jwt"), change) as service:
+    with running_example(
+        "agentgateway/config.yaml", tmp_path_factory.mktemp("jwt"), change
+    ) as service:
         yield service
 
 

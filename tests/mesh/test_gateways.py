@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -16,7 +17,9 @@ from typer.testing import CliRunner
 
 from deputize.cli.main import app
 from deputize.config.loader import load
-from tests.harness.gateway_service import EXAMPLES, example_config
+from tests.harness.gateway_checks import NAMESPACE
+from tests.harness.gateway_service import EXAMPLES, SERVICE, example_config
+from tests.harness.helm import render
 from tests.tools.install import module_folder
 
 GATEWAYS = ("agentgateway", "envoy-gateway", "gateway-api", "kgateway")
@@ -25,9 +28,11 @@ OBJECT_FILES = [
     "agentgateway/cached.yaml",
     "envoy-gateway/patch.yaml",
 ]
+CONFIGURATIONS = ["agentgateway/config.yaml", *(f"{name}/values.yaml" for name in GATEWAYS)]
+"""Of deputize: a file, or values of the chart."""
 STANDALONE = EXAMPLES / "agentgateway/standalone.yaml"
-PROVIDER_SECONDS = {"0.25s", "250ms"}
-PORT = 9191
+WAIT_MILLIS = 250
+WAITS = {"0.25s", "250ms"}
 
 by_gateway = pytest.mark.parametrize("name", GATEWAYS)
 by_file = pytest.mark.parametrize("name", OBJECT_FILES)
@@ -52,11 +57,8 @@ def found(value: object, key: str) -> Iterator[Any]:
 def test_every_folder_is_tested() -> None:
     files = {str(file.relative_to(EXAMPLES)) for file in EXAMPLES.glob("*/*.yaml")}
     assert {name.partition("/")[0] for name in files} == {*GATEWAYS, "policies"}
-    kubernetes = {name for name in files if not name.startswith("policies/")}
-    assert kubernetes - {f"{name}/config.yaml" for name in GATEWAYS} == {
-        *OBJECT_FILES,
-        "agentgateway/standalone.yaml",
-    }
+    others = {name for name in files if not name.startswith("policies/")}
+    assert others == {*OBJECT_FILES, *CONFIGURATIONS, "agentgateway/standalone.yaml"}
 
 
 def test_the_standalone_file_fits_the_schema_of_agentgateway() -> None:
@@ -68,8 +70,15 @@ def test_the_standalone_file_fits_the_schema_of_agentgateway() -> None:
     assert list(validator.iter_errors(config))
 
 
+@pytest.fixture(scope="module")
+def chart() -> dict[str, dict[str, Any]]:
+    """What the chart makes of an example's values, by kind; of a kind that is there once."""
+    values = yaml.safe_load((EXAMPLES / "agentgateway/values.yaml").read_text())
+    return {thing["kind"]: thing for thing in render(values, needed={})}
+
+
 @by_file
-def test_objects_name_the_service_of_the_chart(name: str) -> None:
+def test_objects_name_the_service_of_the_chart(name: str, chart: dict[str, dict[str, Any]]) -> None:
     things = objects(name)
     references = [
         reference
@@ -78,20 +87,36 @@ def test_objects_name_the_service_of_the_chart(name: str) -> None:
         for reference in (value if isinstance(value, list) else [value])
         if reference["name"] == "deputize"
     ]
-    asked = {"name": "deputize", "namespace": "deputize", "port": PORT}
+    service = chart["Service"]
+    (port,) = [each["port"] for each in service["spec"]["ports"] if each["name"] == "grpc"]
+    asked = {key: service["metadata"][key] for key in ("name", "namespace")} | {"port": port}
     assert all(reference == asked for reference in references)
     assert references or name.endswith("/patch.yaml")
 
 
 @by_gateway
-def test_gateways_wait_longer_than_deputize_and_no_answer_means_no(name: str) -> None:
+def test_gateways_verify_the_name_in_the_certificate_of_the_chart(
+    name: str, chart: dict[str, dict[str, Any]]
+) -> None:
+    things = objects(f"{name}/kubernetes.yaml")
+    verified = [
+        host
+        for key in ("verifySubjectAltNames", "hostname")
+        for value in found(things, key)
+        for host in (value if isinstance(value, list) else [value])
+    ]
+    assert verified == [SERVICE]
+    assert SERVICE in chart["Certificate"]["spec"]["dnsNames"]
+
+
+@by_gateway
+def test_gateways_do_not_wait_for_ever_and_no_answer_means_no(name: str) -> None:
     things = objects(f"{name}/kubernetes.yaml")
     if name == "agentgateway":
         things += [*objects("agentgateway/cached.yaml"), yaml.safe_load(STANDALONE.read_text())]
     waits = [*found(things, "requestTimeout"), *found(things, "timeout")]
     assert waits
-    assert set(waits) <= PROVIDER_SECONDS
-    assert example_config(name)["spec"]["server"]["decisionTimeoutMillis"] < 250
+    assert set(waits) <= WAITS
     modes = [*found(things, "failOpen"), *found(things, "failureMode")]
     assert set(modes) <= {False, "FailClosed", "deny"}
     assert modes or name == "gateway-api"
@@ -101,7 +126,7 @@ def test_gateways_wait_longer_than_deputize_and_no_answer_means_no(name: str) ->
 def test_the_gateway_has_the_identity_that_deputize_lists(name: str) -> None:
     things = objects(f"{name}/kubernetes.yaml")
     (certificate,) = [thing for thing in things if thing["kind"] == "Certificate"]
-    tls = example_config(name)["spec"]["server"]["grpc"]["tls"]
+    tls = example_config(f"{name}/values.yaml")["spec"]["server"]["grpc"]["tls"]
     assert certificate["spec"]["uris"] == tls["allowedCallers"]
     secret = certificate["spec"]["secretName"]
     used = [
@@ -139,17 +164,26 @@ def test_the_cache_key_has_all_that_is_decided_on() -> None:
 
 
 def test_agentgateway_names_the_peer_where_deputize_looks() -> None:
-    peer = example_config("agentgateway")["spec"]["peer"]
     things = [*objects("agentgateway/kubernetes.yaml"), *objects("agentgateway/cached.yaml")]
     standalone = yaml.safe_load(STANDALONE.read_text())
     given = [*found(things, "requestMetadata"), *found(standalone, "metadata")]
     expression = '{"sans": source.subjectAltNames, "cert": source.certificate}'
-    assert given == [{peer["metadataNamespace"]: expression}] * 4
+    assert given == [{NAMESPACE: expression}] * 4
+    for name in ("agentgateway/config.yaml", "agentgateway/values.yaml"):
+        assert example_config(name)["spec"]["peer"]["metadataNamespace"] == NAMESPACE
 
 
-@by_gateway
-def test_configurations_load(name: str) -> None:
-    loaded = load(EXAMPLES / name / "config.yaml")
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_configurations_load_and_decide_before_the_gateway_gives_up(
+    name: str, tmp_path: Path
+) -> None:
+    config = example_config(name)
+    # In the cluster the ConfigMap is mounted.
+    config["spec"]["policies"] = [str(EXAMPLES / "policies")]
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(config))
+    loaded = load(file)
+    assert loaded.service.server.decision_timeout_millis < WAIT_MILLIS
     assert [rule.ref.rule for rule in loaded.compiled.policies.rules] == [
         "read-orders",
         "session",
@@ -167,10 +201,10 @@ def test_the_cases_of_the_policy_hold_and_exercise_every_rule() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [*(f"{name}/config" for name in GATEWAYS), "policies/orders", "policies/orders.test"],
+    ["agentgateway/config.yaml", "policies/orders.yaml", "policies/orders.test.yaml"],
 )
 def test_files_fit_the_schema_they_name(name: str) -> None:
-    file = EXAMPLES / f"{name}.yaml"
+    file = EXAMPLES / name
     first = file.read_text().partition("\n")[0]
     schema = json.loads((file.parent / first.rpartition("$schema=")[2]).read_text())
     jsonschema.validate(yaml.safe_load(file.read_text()), schema, jsonschema.Draft202012Validator)
