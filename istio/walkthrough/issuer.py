@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a program beside manifests, no package
 """The issuer of the walkthrough: a key, and tokens by which somebody lets an agent act.
 
     python issuer.py keys                                  writes issuer.pem and jwks.json
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -28,19 +30,20 @@ LIFETIME_SECONDS = 3600
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    """Does what the command line says."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("keys", help="make a key, and the key set that deputize reads")
     token = commands.add_parser("token", help="print a token")
     token.add_argument("subject", help="on whose behalf")
     token.add_argument("agent", help="the service account of the agent that may act")
     token.add_argument("scope", help="what it may do")
-    token.add_argument("through", nargs="*", help="agents that passed the mandate on, the last one first")
+    token.add_argument("through", nargs="*", help="agents that passed it on, the last one first")
     given = parser.parse_args()
     if given.command == "keys":
         write_keys()
     else:
-        print(issue(given.subject, given.agent, given.scope, given.through))
+        sys.stdout.write(issue(given.subject, given.agent, given.scope, given.through) + "\n")
 
 
 def write_keys(folder: Path = Path()) -> None:

@@ -1,6 +1,6 @@
 """What Istio sends to a proxy, as the bootstrap of an Envoy that is on its own.
 
-Filters, matches, routes and TLS settings stay as Istio wrote them. What is put in place of the mesh:
+Filters, matches, routes and TLS settings stay as Istio wrote them. In place of the mesh are:
 
 - secrets: files, under the names by which Istio would send them;
 - endpoints: addresses on loopback, in plain text, in the clusters that Istio wrote;

@@ -165,7 +165,7 @@ def _pod(owner: Mapping[str, Any], template: Mapping[str, Any]) -> Manifest:
             "name": f"{owner['name']}-1",
             "namespace": owner["namespace"],
         },
-        "spec": {"serviceAccountName": template["spec"]["serviceAccountName"]},
+        "spec": template["spec"],
     }
 
 

@@ -31,7 +31,7 @@ SERVICES = ("orders", "reviews", "ratings")
 AGENTS = ("research", "planner", "support")
 EDGE_HOST = "store.example.com"
 EXAMPLES = ("sidecar", "local", "gateway", "waypoint")
-_PORT = 8080
+PORT = 8080
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,9 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class MeshStage:
-    """Everything that is up. Its files are in `folder`, `ways` are by name of the service."""
+    """Everything that is up; proxies start when first needed. Its files are in `folder`."""
 
+    example: str
     folder: Path
     mesh_config: Path
     authority: SpiffeCa
@@ -66,7 +67,18 @@ class MeshStage:
 
     def send(self, agent: str, service: str, call: Call) -> Answer:
         """A call by the agent, through the proxy of the service."""
-        return self.ways[service].send(self.svid("agents", agent), call)
+        return self.way(service).send(self.svid("agents", agent), call)
+
+    def way(self, service: str) -> Way:
+        """How the service is called in this example."""
+        if service not in self.ways:
+            if self.example == "gateway":
+                self.ways.update(dict.fromkeys(SERVICES, self._open_gateway()))
+            elif self.example == "waypoint":
+                self.ways.update(self._open_waypoint())
+            else:
+                self.ways[service] = self.open_sidecar(service, "store", PORT)
+        return self.ways[service]
 
     def open_sidecar(self, name: str, namespace: str, port: int) -> Way:
         """Starts the sidecar of the Deployment of that name; the way leads to the port."""
@@ -80,20 +92,18 @@ class MeshStage:
             caller,
         )
 
-    def open_gateway(self) -> Way:
-        """Starts the gateway `edge`."""
+    def _open_gateway(self) -> Way:
         served = {"kubernetes-gateway://edge/store-example-com": _server(self.authority)}
         caller = Workload(authority=self.authority.certificate_file, server_name=EDGE_HOST)
         return Way(self._open("router", "edge", "edge", "0.0.0.0_443", served), EDGE_HOST, caller)
 
-    def open_waypoint(self) -> dict[str, Way]:
-        """Starts the waypoint of `store`; the ways to its services lead through it."""
+    def _open_waypoint(self) -> dict[str, Way]:
         port = self._open("waypoint", "waypoint", "store", "connect_terminate", {})
         ways = {}
         for service in SERVICES:
-            address = f"{self.cluster.service_address(service, 'store')}:{_PORT}"
+            address = f"{self.cluster.service_address(service, 'store')}:{PORT}"
             caller = Workload(authority=self.authority.certificate_file, tunnel_to=address)
-            ways[service] = Way(port, f"{service}.store:{_PORT}", caller)
+            ways[service] = Way(port, f"{service}.store:{PORT}", caller)
         return ways
 
     def _open(
@@ -118,9 +128,9 @@ class MeshStage:
             "outbound|9191||deputize.deputize.svc.cluster.local": deputize,
             "outbound|9191||deputize.sidecar.internal": deputize,
             "inbound|9191||": deputize,
-            f"inbound|{_PORT}||": api,
-            **{f"outbound|{_PORT}||{host}": api for host in hosts},
-            **{f"inbound-vip|{_PORT}|http|{host}": api for host in hosts},
+            f"inbound|{PORT}||": api,
+            **{f"outbound|{PORT}||{host}": api for host in hosts},
+            **{f"inbound-vip|{PORT}|http|{host}": api for host in hosts},
         }
 
 
@@ -131,11 +141,15 @@ def spiffe_id(namespace: str, account: str) -> str:
 
 @contextmanager
 def set_mesh_stage(
-    example: str, folder: Path, manifests: list[Manifest] | None = None
+    example: str,
+    folder: Path,
+    *,
+    manifests: list[Manifest] | None = None,
+    mesh_config: Path | None = None,
 ) -> Iterator[MeshStage]:
-    """Starts one of `EXAMPLES`; `folder` exists and is empty.
+    """Sets up one of `EXAMPLES`; `folder` exists and is empty.
 
-    `manifests` replace those of the example.
+    `manifests` and `mesh_config` replace those of the example.
     """
     with ExitStack() as cleanup:
         authority = SpiffeCa(TRUST_DOMAIN, folder)
@@ -144,8 +158,9 @@ def set_mesh_stage(
         own = manifests_of(example) if manifests is None else manifests
         deputize = DeputizeProcess(local_config(release, folder), folder / "deputize")
         stage = MeshStage(
+            example=example,
             folder=folder,
-            mesh_config=mesh_config_of(example),
+            mesh_config=mesh_config or mesh_config_of(example),
             authority=authority,
             cluster=run_cluster([*own, *release, *_referred(authority)]),
             upstream=cleanup.enter_context(running_upstream()),
@@ -153,21 +168,12 @@ def set_mesh_stage(
             cleanup=cleanup,
             ways={},
         )
-        if example == "gateway":
-            stage.ways.update(dict.fromkeys(SERVICES, stage.open_gateway()))
-        elif example == "waypoint":
-            stage.ways.update(stage.open_waypoint())
-        else:
-            for service in SERVICES:
-                stage.ways[service] = stage.open_sidecar(service, "store", _PORT)
         yield stage
 
 
 def manifests_of(example: str) -> list[Manifest]:
     """The objects of an example, and those of the walkthrough's store and agents."""
-    return read_manifests(
-        [*manifest_files(example), FOLDER / "store.yaml", FOLDER / "agents.yaml"]
-    )
+    return read_manifests([*manifest_files(example), FOLDER / "store.yaml", FOLDER / "agents.yaml"])
 
 
 def manifest_files(example: str) -> list[Path]:
