@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.chart.alert_cases import CASES, HEALTHY, Case, named
 from tests.chart.monitoring_objects import alerts, rule_groups
@@ -18,8 +18,8 @@ _STEP_SECONDS = {"1m": 60, "1h": 3600}
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_alert_is_raised_by_its_case_only(case: Case, tmp_path: Path) -> None:
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": rule_groups()}))
-    (tmp_path / "test.yaml").write_text(yaml.safe_dump(_as_test(case)))
+    (tmp_path / "rules.yaml").write_text(json.dumps({"groups": rule_groups()}))
+    (tmp_path / "test.yaml").write_text(json.dumps(_as_test(case)))
     promtool("test", "rules", "test.yaml", folder=tmp_path)
 
 
