@@ -54,9 +54,9 @@ class GatewayService:
     authority: SpiffeCa
     proxy: Svid
 
-    def token(self, agent: str = AGENT, scope: str = "orders:read") -> str:
-        """A fresh token for `agent`."""
-        return self.issuer.issue(agent=agent, scope=scope, now=time.time())
+    def token(self) -> str:
+        """A fresh token for `AGENT`."""
+        return self.issuer.issue(agent=AGENT, now=time.time())
 
     def sent(
         self,
@@ -64,18 +64,17 @@ class GatewayService:
         *,
         headers: tuple[tuple[str, str], ...] = (),
         sans: tuple[str, ...] = (AGENT,),
-        token: str | None = None,
     ) -> Sent:
         """A read of an order, or a call of the tools with this body.
 
-        It has a good token unless `headers` has one, or `token` says another. `sans` are the URIs
-        and DNS names in the certificate.
+        It has a good token unless `headers` has one. `sans` are the URIs and DNS names in the
+        certificate.
         """
         uris = [name for name in sans if "://" in name]
         dns = [name for name in sans if "://" not in name]
         svid = self.authority.issue("agent", uris=uris, dns=dns)
         if "authorization" not in dict(headers):
-            headers = (("authorization", f"Bearer {token or self.token()}"), *headers)
+            headers = (("authorization", f"Bearer {self.token()}"), *headers)
         if body:
             headers += (("content-type", "application/json"), ("content-length", str(len(body))))
         return Sent(

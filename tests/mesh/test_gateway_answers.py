@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deputize.core.model import Assurance
 from deputize.core.reasons import Reason
 from tests.harness.agent_stage import tool_call
 from tests.harness.gateway_checks import Body, Sent, agentgateway_check, envoy_check
@@ -28,18 +29,17 @@ MEGABYTE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
-    """A running example, how its gateway writes a check, and what the event then says."""
+class Form:
+    """How a gateway writes a check, and which configuration reads it."""
 
-    service: GatewayService
-    write: Callable[[Sent], bytes]
-    source: str
-    assurance: str
+    config: str
     body: Body
+    assurance: Assurance
+    write: Callable[[Sent], bytes]
 
-    def ask(self, sent: Sent) -> str:
-        """The reason of the answer."""
-        return self.service.ask(self.write(sent)).reason
+    @property
+    def source(self) -> str:
+        return "metadata" if self.config.startswith("agentgateway") else "principal"
 
 
 def named(sent: Sent) -> dict[str, Any]:
@@ -47,39 +47,60 @@ def named(sent: Sent) -> dict[str, Any]:
     return {"sans": list(sent.sans), "cert": sent.certificate}
 
 
-WRITERS: dict[str, tuple[str, Body, Callable[[Sent], bytes]]] = {
-    "agentgateway": (
+AGENTGATEWAY = {
+    "agentgateway": Form(
         "agentgateway/config.yaml",
         Body.OCTETS,
+        Assurance.CERTIFICATE_CHECKED,
         lambda sent: agentgateway_check(sent, body=Body.OCTETS, peer=named(sent)),
     ),
-    "agentgateway in Kubernetes": (
+    "agentgateway in Kubernetes": Form(
         "agentgateway/values.yaml",
         Body.TEXT,
+        Assurance.CERTIFICATE_CHECKED,
         lambda sent: agentgateway_check(sent, body=Body.TEXT, peer=named(sent), cut_at=MEGABYTE),
     ),
-    "Envoy Gateway": (
-        "envoy-gateway/values.yaml",
-        Body.TEXT,
-        lambda sent: envoy_check(sent, body=Body.TEXT),
-    ),
-    "Envoy Gateway with the patch": (
-        "envoy-gateway/values.yaml",
-        Body.OCTETS,
-        lambda sent: envoy_check(sent, body=Body.OCTETS, with_certificate=True),
-    ),
-    "kgateway": (
-        "kgateway/values.yaml",
-        Body.OCTETS,
-        lambda sent: envoy_check(sent, body=Body.OCTETS),
-    ),
-    # The filter, as agentgateway translates it.
-    "Gateway API": (
+    # The filter of Gateway API, as agentgateway translates it.
+    "ExternalAuth": Form(
         "gateway-api/values.yaml",
         Body.TEXT,
+        Assurance.ASSERTED_BY_PROXY,
         lambda sent: agentgateway_check(sent, body=Body.TEXT, peer=None),
     ),
 }
+ENVOY = {
+    "Envoy Gateway": Form(
+        "envoy-gateway/values.yaml",
+        Body.TEXT,
+        Assurance.ASSERTED_BY_PROXY,
+        lambda sent: envoy_check(sent, body=Body.TEXT),
+    ),
+    "Envoy Gateway with the patch": Form(
+        "envoy-gateway/values.yaml",
+        Body.OCTETS,
+        Assurance.CERTIFICATE_CHECKED,
+        lambda sent: envoy_check(sent, body=Body.OCTETS, with_certificate=True),
+    ),
+    "kgateway": Form(
+        "kgateway/values.yaml",
+        Body.OCTETS,
+        Assurance.ASSERTED_BY_PROXY,
+        lambda sent: envoy_check(sent, body=Body.OCTETS),
+    ),
+}
+FORMS = AGENTGATEWAY | ENVOY
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway before the running example."""
+
+    service: GatewayService
+    form: Form
+
+    def ask(self, sent: Sent) -> str:
+        """The reason of the answer."""
+        return self.service.ask(self.form.write(sent)).reason
 
 
 @pytest.fixture(scope="module")
@@ -88,37 +109,30 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Gat
     with ExitStack() as stack:
         yield {
             name: stack.enter_context(running_example(name, tmp_path_factory.mktemp("gateway")))
-            for name in sorted({name for name, _, _ in WRITERS.values()})
+            for name in sorted({form.config for form in FORMS.values()})
         }
 
 
-@pytest.fixture(params=WRITERS)
+@pytest.fixture(params=FORMS)
 def gateway(request: pytest.FixtureRequest, services: dict[str, GatewayService]) -> Gateway:
-    name, body, write = WRITERS[request.param]
-    sends_certificate = request.param not in {"Envoy Gateway", "kgateway", "Gateway API"}
-    return Gateway(
-        services[name],
-        write,
-        "metadata" if name.startswith("agentgateway") else "principal",
-        "certificate-checked" if sends_certificate else "asserted-by-proxy",
-        body,
-    )
+    form = FORMS[request.param]
+    return Gateway(services[form.config], form)
 
 
 def test_a_read_and_a_tool_are_let_in_and_recorded(gateway: Gateway) -> None:
     service = gateway.service
     for sent, rule in ((service.sent(), "read-orders"), (service.sent(TRACK), "track-order")):
-        verdict = service.ask(gateway.write(sent))
+        verdict = service.ask(gateway.form.write(sent))
         event = service.event(verdict)
         assert (verdict.reason, event["rule"]) == (Reason.POLICY_ALLOWED, f"orders/{rule}")
         assert event["peer"]["spiffe_id"] == AGENT
-        assert event["peer"]["source"] == gateway.source
-        assert event["peer"]["assurance"] == gateway.assurance
+        assert event["peer"]["source"] == gateway.form.source
+        assert event["peer"]["assurance"] == gateway.form.assurance
         assert verdict.upstream_headers["x-deputize-agent"] == AGENT
 
 
 def test_another_tool_is_refused_and_named_in_the_event(gateway: Gateway) -> None:
-    verdict = gateway.service.ask(gateway.write(gateway.service.sent(CANCEL)))
+    verdict = gateway.service.ask(gateway.form.write(gateway.service.sent(CANCEL)))
     assert verdict.reason == Reason.POLICY_NO_MATCH
     (call,) = gateway.service.event(verdict)["calls"]
     assert (call["method"], call["name"]) == ("tools/call", "cancel_order")
@@ -144,19 +158,24 @@ def test_text_that_may_have_been_changed_is_refused(gateway: Gateway) -> None:
         Body.OCTETS: Reason.POLICY_ALLOWED,
         Body.TEXT: Reason.REQUEST_BODY_UNREADABLE,
     }
-    assert gateway.ask(gateway.service.sent(SHOUT)) == expected[gateway.body]
+    assert gateway.ask(gateway.service.sent(SHOUT)) == expected[gateway.form.body]
 
 
-def test_what_the_client_says_of_the_body_does_not_help_it(gateway: Gateway) -> None:
+@pytest.mark.parametrize("name", FORMS)
+def test_who_says_that_its_body_was_cut_does_not_help_itself(
+    name: str, services: dict[str, GatewayService]
+) -> None:
+    gateway = Gateway(services[FORMS[name].config], FORMS[name])
     said = gateway.service.sent(TRACK, headers=(("x-envoy-auth-partial-body", "true"),))
-    # Envoy writes its own in its place; agentgateway sends the client's.
-    assert gateway.ask(said) in {Reason.POLICY_ALLOWED, Reason.REQUEST_BODY_TRUNCATED}
+    # Envoy writes its own in its place; agentgateway sends what the client said.
+    expected = Reason.POLICY_ALLOWED if name in ENVOY else Reason.REQUEST_BODY_TRUNCATED
+    assert gateway.ask(said) == expected
 
 
 def test_another_proxy_may_not_ask(gateway: Gateway) -> None:
     service = gateway.service
     other = service.authority.issue("other", uris=[AGENT])
-    answer = service.ask(gateway.write(service.sent()), other)
+    answer = service.ask(gateway.form.write(service.sent()), other)
     assert answer.reason == Reason.PEER_UNTRUSTED_SOURCE
 
 
