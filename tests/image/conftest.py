@@ -11,7 +11,9 @@ ARGUMENTS = {"SOURCE_DATE_EPOCH": "1700000000", "VERSION": "9.8.7", "REVISION": 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     if not CAN_RUN:
-        pytest.skip("builds and runs a root file system: for root, on Debian or Ubuntu")
+        pytest.skip(
+            "builds and runs a root file system: for root, on Debian, with a Python of its own"
+        )
     folder = tmp_path_factory.mktemp("image")
     (folder / "tree").mkdir()
     (folder / "work").mkdir()

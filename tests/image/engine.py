@@ -2,7 +2,8 @@
 
 The Dockerfile's own instructions are carried out in a copy-on-write view of this machine, which
 stands in for the base image; the result runs in a read-only root of its own, as the image's user.
-Only root can do that, and only on Debian is there what the image is made from.
+Only root can do that, and only Debian, with a Python that is not Debian's own, has what the base
+image has.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.image.dockerfile import Stage, read_stages
 
-CAN_RUN = sys.platform == "linux" and os.geteuid() == 0 and shutil.which("dpkg-query") is not None
+CAN_RUN = (
+    sys.platform == "linux"
+    and os.geteuid() == 0
+    and shutil.which("dpkg-query") is not None
+    and Path(sysconfig.get_path("stdlib"), "site-packages", "pip").is_dir()
+)
 
 _FROM_OUTSIDE = re.compile(r"(PIP_|SSL_CERT_|.*_proxy$)", re.IGNORECASE)
 _VIEW = """
