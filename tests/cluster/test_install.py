@@ -81,7 +81,9 @@ class Release:
         return run_helm(*arguments, *where, values=json.dumps(VALUES | values))
 
     def install(self) -> str:
-        return self.helm("install", "deputize", str(CHART), "--create-namespace", "--values=-")
+        # Other tests here may have brought the definitions.
+        flags = ("--create-namespace", "--take-ownership", "--values=-")
+        return self.helm("install", "deputize", str(CHART), *flags)
 
     def upgrade(self, **values: object) -> str:
         return self.helm("upgrade", "deputize", str(CHART), "--values=-", **values)
