@@ -24,6 +24,24 @@ _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 Json = dict[str, Any]
 
+_NUMBER: Json = {"reduceOptions": {"calcs": ["lastNotNull"]}}
+_OPTIONS: dict[str, Json] = {
+    "stat": _NUMBER,
+    "bargauge": _NUMBER | {"orientation": "horizontal", "displayMode": "basic"},
+    "timeseries": {
+        "legend": {"displayMode": "list", "placement": "bottom"},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    },
+    "heatmap": {
+        "calculate": False,
+        "cellGap": 1,
+        "color": {"mode": "scheme", "scheme": "Oranges"},
+        "yAxis": {"unit": "s"},
+    },
+}
+_NUMBERS = frozenset({"stat", "bargauge"})
+"""Kinds that show the whole time as one number, and not its course."""
+
 
 def generate(_root: Path) -> dict[Path, bytes]:
     """The dashboard."""
@@ -74,40 +92,38 @@ def _panel(panel: Panel) -> Json:
         "title": panel.title,
         "description": panel.about,
         "datasource": _DATASOURCE,
-        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
-        "options": _OPTIONS[panel.kind]
-        | ({"yAxis": {"unit": panel.unit}} if panel.kind == "heatmap" else {}),
+        "fieldConfig": {
+            "defaults": {"unit": panel.unit, "min": 0, **_colours(panel)},
+            "overrides": [],
+        },
+        "options": _OPTIONS[panel.kind],
         "targets": [
-            _target(panel.kind, ref, legend, query)
-            for ref, (legend, query) in zip("ABCDEFGH", panel.queries.items(), strict=False)
+            _target(panel.kind, chr(ord("A") + position), legend, query)
+            for position, (legend, query) in enumerate(panel.queries.items())
         ],
     }
 
 
+def _colours(panel: Panel) -> Json:
+    """Of a number; without them Grafana makes everything above 80 red."""
+    if panel.kind not in _NUMBERS:
+        return {}
+    steps: list[Json] = [{"value": None, "color": "blue"}]
+    if panel.limit is not None:
+        steps.append({"value": panel.limit, "color": "red"})
+    return {"color": {"mode": "thresholds"}, "thresholds": {"mode": "absolute", "steps": steps}}
+
+
 def _target(kind: str, ref: str, legend: str, query: str) -> Json:
-    """One query. Numbers and bars show the time shown as one value, graphs its course."""
-    is_instant = kind in {"stat", "bargauge"}
     return {
         "refId": ref,
         "datasource": _DATASOURCE,
         "expr": query,
         "legendFormat": legend,
         "format": "heatmap" if kind == "heatmap" else "time_series",
-        "instant": is_instant,
-        "range": not is_instant,
+        "instant": kind in _NUMBERS,
+        "range": kind not in _NUMBERS,
     }
-
-
-_LAST_VALUE = {"reduceOptions": {"calcs": ["lastNotNull"]}}
-_OPTIONS: dict[str, Json] = {
-    "timeseries": {
-        "legend": {"displayMode": "list", "placement": "bottom"},
-        "tooltip": {"mode": "multi", "sort": "desc"},
-    },
-    "stat": _LAST_VALUE,
-    "bargauge": _LAST_VALUE | {"orientation": "horizontal", "displayMode": "basic"},
-    "heatmap": {"calculate": False, "cellGap": 1, "color": {"mode": "scheme", "scheme": "Oranges"}},
-}
 
 
 def _variables() -> list[Json]:

@@ -11,7 +11,7 @@ from scripts.reference.dashboard_queries import increase, quantile, rate, refuse
 class Panel:
     """One panel: `queries` by the legend of what they give; `unit` as Grafana names it.
 
-    `per_row` panels of its kind fit beside each other.
+    `per_row` panels of its kind fit beside each other. From `limit` on its number is red.
     """
 
     title: str
@@ -21,10 +21,13 @@ class Panel:
     kind: str = "timeseries"
     per_row: int = 3
     height: int = 8
+    limit: float | None = None
 
 
-def _stat(title: str, about: str, query: str, unit: str = "short") -> Panel:
-    return Panel(title, about, {"": query}, unit, "stat", 6, 4)
+def _stat(
+    title: str, about: str, query: str, unit: str = "short", limit: float | None = None
+) -> Panel:
+    return Panel(title, about, {"": query}, unit, "stat", 6, 4, limit)
 
 
 CHECKS = "deputize_decision_duration_seconds_count"
@@ -46,8 +49,9 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "The share of checks refused with system.*: nothing the caller can mend.",
             f"""{rate(REFUSALS, where='reason=~"system[.].+"')} / {rate(CHECKS)}""",
             "percentunit",
+            0.001,
         ),
-        _stat("Slowest of a hundred", "99th percentile of decisions.", quantile(0.99), "s"),
+        _stat("Slowest of a hundred", "99th percentile of decisions.", quantile(0.99), "s", 0.1),
         _stat(
             "Replicas",
             "How many answer Prometheus.",

@@ -24,6 +24,7 @@ from tests.chart.monitoring_objects import (
     runbook_queries,
     runbooks,
 )
+from tests.docs.markdown_files import ROOT, Page
 from tests.harness.helm import render
 from tests.harness.kube_schemas import complaints
 from tests.harness.prometheus import promtool
@@ -45,6 +46,7 @@ VALUES: dict[str, set[str]] = {
 }
 """What labels can say, where that is fixed."""
 
+_AUDIT_REFERENCE = ROOT / "docs/reference/audit-event.md"
 _NAME = re.compile(r"\b(?:deputize_|process_|python_|kube_)\w+|\bup\b")
 _MATCHER = re.compile(r'(\w+)(?:=~|=|!=|!~)"((?:[^"\\]|\\.)*)"')
 _GROUPING = re.compile(r"\bby \(([^)]*)\)")
@@ -138,6 +140,37 @@ def test_queries_name_what_there_is() -> None:
         for label, value in _MATCHER.findall(query):
             assert label in labels, query
             assert not _unknown(label, value), query
+
+
+def test_commands_of_runbooks_ask_for_what_events_have() -> None:
+    members = set(re.findall(r"^\| `([\w.]+)`", _AUDIT_REFERENCE.read_text(), re.MULTILINE))
+    shown = "".join(block.text for block in runbooks().blocks if block.language == "bash")
+    asked = re.findall(r"events '(.*?)'|select\(\$1\) \| \[(.*?)\]", shown)
+    assert len(asked) > 1
+    names = {name for parts in asked for name in re.findall(r"(?<!\w)\.([a-z_.]+)", "".join(parts))}
+    assert names <= members
+    reasons = {name for parts in asked for name in re.findall(r'== "(.*?)"', "".join(parts))}
+    assert reasons <= VALUES["reason"]
+
+
+def test_shown_values_are_good() -> None:
+    page = ROOT / "docs/monitoring.md"
+    shown = [block for block in Page(page, page.read_text()).blocks if block.language == "yaml"]
+    assert len(shown) > 1
+    for block in shown:
+        made = render(LEAST | yaml.safe_load(block.text))
+        assert "ServiceMonitor" in {each["kind"] for each in made}
+        assert [complaint for each in made for complaint in complaints(each)] == []
+
+
+@pytest.mark.parametrize("account", ["", "prometheus"])
+def test_in_a_strict_mesh_only_who_is_outside_reads_plainly(account: str) -> None:
+    reader = {"namespace": "monitoring"} | ({"serviceAccount": account} if account else {})
+    made = render(LEAST | {"istio": {"enabled": True}, "monitoring": {"from": [reader]}})
+    (peers,) = (each["spec"] for each in made if each["kind"] == "PeerAuthentication")
+    assert peers["mtls"] == {"mode": "STRICT"}
+    plain = {"8080": {"mode": "PERMISSIVE"}}
+    assert peers.get("portLevelMtls", {}) == ({} if account else plain)
 
 
 def _own_metrics() -> dict[str, set[str]]:
