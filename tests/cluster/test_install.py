@@ -82,7 +82,7 @@ class Release:
 
     def install(self) -> str:
         # Other tests here may have brought the definitions.
-        flags = ("--create-namespace", "--take-ownership", "--values=-")
+        flags = ("--create-namespace", "--take-ownership", "--force-conflicts", "--values=-")
         return self.helm("install", "deputize", str(CHART), *flags)
 
     def upgrade(self, **values: object) -> str:
