@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
-from tests.benchmarks.scenario import make_check, make_config, write_world
+from tests.benchmarks.scenario import ISSUER, make_check, make_config, write_world
 from tests.harness.grpc_client import check_method, open_channel
 from tests.harness.issuer import Issuer
 from tests.harness.loopback import free_port
@@ -25,7 +26,7 @@ TOKENS, WARM_UP = 10_000, 500
 CALLS_PER_TOKEN = 100
 RELOAD_SECONDS = 60
 CHECKS_PER_LOOK = 20
-CONNECTIONS = 500
+CONNECTIONS, ENTRIES = 500, 50_000
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,14 @@ class Standing:
 class Sizes:
     """Bytes: of memory per remembered token and per open connection, of audit events by effect.
 
+    `revoked` are two for each entry of a deny list: while it is in use, and while it is read.
     `packed` has the share of its size that is left of a file of allows, by the program and by how
     many calls came with each token.
     """
 
     token: float
     connection: float
+    revoked: tuple[float, float]
     events: dict[str, float]
     packed: dict[tuple[str, int], float]
 
@@ -114,6 +117,7 @@ def measure_sizes(folder: Path, issuer: Issuer) -> Sizes:
     return Sizes(
         token,
         connection,
+        _revoked(folder, config),
         {"allow": _mean(once), "deny": _mean(refused)},
         {
             (program, calls): len(pack(b"".join(part))) / len(b"".join(part))
@@ -137,6 +141,8 @@ def tell_sizes(sizes: Sizes) -> Iterator[str]:
     """One line for each."""
     yield f"remembered token: {sizes.token:,.0f} bytes"
     yield f"open connection: {sizes.connection:,.0f} bytes"
+    used, read = sizes.revoked
+    yield f"entry of a deny list: {used:,.0f} bytes, {read:,.0f} while it is read"
     for kind, octets in sizes.events.items():
         yield f"audit event, {kind}: {octets:,.0f} bytes"
     for (program, calls), share in sizes.packed.items():
@@ -153,8 +159,26 @@ def _connection(service: DeputizeProcess, check: bytes) -> float:
         return (_mebibytes(service, "VmRSS") - before) * 2**20 / CONNECTIONS
 
 
+def _revoked(folder: Path, config: dict[str, Any]) -> tuple[float, float]:
+    """Bytes for each entry of a deny list, and at the peak of reading it."""
+    found: list[tuple[float, float]] = []
+    for entries in (0, ENTRIES):
+        spec = {"tokens": [{"issuer": ISSUER, "id": _identifier(n)} for n in range(entries)]}
+        document = {"apiVersion": "deputize.dev/v1alpha1", "kind": "DenyList", "spec": spec}
+        (folder / "deny.yaml").write_text(yaml.dump(document, Dumper=yaml.CSafeDumper))
+        config["spec"]["denyLists"] = [{"file": "deny.yaml"}]
+        with DeputizeProcess(config, folder) as service:
+            found.append((_mebibytes(service, "VmRSS"), _mebibytes(service, "VmHWM")))
+    (base, base_peak), (full, full_peak) = found
+    return (full - base) * 2**20 / ENTRIES, (full_peak - base_peak) * 2**20 / ENTRIES
+
+
 def _claims(number: int) -> dict[str, object]:
-    return {"jti": f"0c4f1e9a-7d1b-4c1e-9a55-{number:012x}", "sub": f"person-{number}"}
+    return {"jti": _identifier(number), "sub": f"person-{number}"}
+
+
+def _identifier(number: int) -> str:
+    return f"0c4f1e9a-7d1b-4c1e-9a55-{number:012x}"
 
 
 def _varied(octets: bytes, number: int) -> bytes:
