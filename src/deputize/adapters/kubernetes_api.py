@@ -142,13 +142,13 @@ class KubernetesApi:
         method: str,
         path: str,
         *,
-        quiet: float = SECONDS,
+        quiet: float = 0.0,
         **parts: Any,  # noqa: ANN401
     ) -> Iterator[httpx2.Response]:
         import httpx2  # noqa: PLC0415 - only there with the extra
         from lightkube.core.exceptions import ConfigError  # noqa: PLC0415 - likewise
 
-        timeout = httpx2.Timeout(SECONDS, read=quiet)
+        timeout = httpx2.Timeout(SECONDS, read=quiet or SECONDS)
         try:
             with self._http.stream(method, path, timeout=timeout, **parts) as answer:
                 if not answer.is_success:
@@ -174,11 +174,14 @@ def _open_client() -> httpx2.Client:
     try:
         config = KubeConfig.from_env().get()
         if config is None or config.user is None:
-            raise ValueError("Kubernetes: the kubeconfig names no user")
+            raise ConfigError("the kubeconfig names no user")
         # No proxy of the environment stands between us and what decides.
         return Client(config, ConnectionParams(trust_env=False))
-    except (ConfigError, KeyError, OSError) as error:
-        raise ValueError(f"Kubernetes: {type(error).__name__}: {error}") from None
+    except ConfigError as error:
+        raise ValueError(f"Kubernetes: {error}") from None
+    except Exception as error:  # noqa: BLE001 - whatever a wrong file makes of the library
+        # Not its text: it may quote a line with a token.
+        raise ValueError(f"Kubernetes: the kubeconfig: {type(error).__name__}") from None
 
 
 def _path(plural: str, namespace: str) -> str:

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from deputize.adapters import kubernetes_watch
+from deputize.adapters.kubernetes_api import GONE, Event, KubernetesError, Listing
+from deputize.adapters.kubernetes_watch import ObjectWatch
+from tests.harness.polling import wait_until
+
+SECONDS = 10
+Step = Listing | list[Event] | Exception
+
+
+def thing(name: str, version: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "resourceVersion": version}}
+
+
+def listing(*names: str, version: str = "1") -> Listing:
+    return Listing([thing(name, version) for name in names], version)
+
+
+@dataclass(slots=True)
+class ScriptedApi:
+    """Answers each question with the next step; after the last one it holds the line."""
+
+    steps: list[Step]
+    asked: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def list(self, _plural: str, _namespace: str) -> Listing:
+        self.asked.append("list")
+        step = self._next()
+        assert isinstance(step, Listing)
+        return step
+
+    def watch(self, _plural: str, _namespace: str, version: str) -> Iterator[Event]:
+        self.asked.append(version)
+        step = self._next()
+        assert isinstance(step, list)
+        yield from step
+
+    def _next(self) -> Step:
+        if not self.steps:
+            self.over.wait()
+            return []
+        step = self.steps.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+@pytest.fixture
+def follow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Followed]]:
+    for name in ("RETRY_SECONDS", "LONGEST_RETRY_SECONDS", "LEAST_PAUSE_SECONDS"):
+        monkeypatch.setattr(kubernetes_watch, name, 0.001)
+    started: list[Followed] = []
+
+    def start(*steps: Step) -> Followed:
+        followed = Followed(ScriptedApi(list(steps)))
+        started.append(followed)
+        followed.watch.start()
+        wait_until(lambda: not followed.api.steps, SECONDS)
+        return followed
+
+    yield start
+    for followed in started:
+        followed.watch.stop()
+        followed.api.over.set()
+
+
+class Followed:
+    """A watch that was led through a script, and what it reported."""
+
+    def __init__(self, api: ScriptedApi) -> None:
+        self.api = api
+        self.fetches: list[bool] = []
+        self.states: list[list[str] | None] = []
+        self.watch = ObjectWatch(
+            api,  # type: ignore[arg-type] # as much of it as is asked
+            "things",
+            "team",
+            on_change=lambda: self.states.append(self.names),
+            on_fetch=self.fetches.append,
+        )
+
+    @property
+    def names(self) -> list[str] | None:
+        return None if self.watch.objects is None else sorted(self.watch.objects)
+
+
+def lost() -> Exception:
+    return KubernetesError("gone away")
+
+
+def test_what_happens_is_followed_from_where_the_list_ended(
+    follow: Callable[..., Followed],
+) -> None:
+    events = [
+        Event("ADDED", thing("b", "2")),
+        Event("MODIFIED", thing("a", "3")),
+        Event("DELETED", thing("b", "4")),
+        Event("BOOKMARK", thing("", "9")),
+    ]
+    followed = follow(listing("a"), events)
+    wait_until(lambda: len(followed.api.asked) == 3, SECONDS)
+    assert followed.api.asked == ["list", "1", "9"]
+    assert followed.states == [["a"], ["a", "b"], ["a", "b"], ["a"]]
+    assert followed.watch.objects == {"a": thing("a", "3")}
+    assert followed.watch.error == ""
+    assert followed.watch.age() < SECONDS
+
+
+@pytest.mark.parametrize("error", [lost(), RuntimeError("a fault"), KubernetesError("old", GONE)])
+def test_after_a_failure_everything_is_listed_again(
+    follow: Callable[..., Followed], error: Exception
+) -> None:
+    followed = follow(listing("a", "b"), error, lost(), listing("b", "c", version="8"))
+    wait_until(lambda: len(followed.api.asked) == 5, SECONDS)
+    assert followed.api.asked == ["list", "1", "list", "list", "8"]
+    assert followed.states == [["a", "b"], ["b", "c"]], "what was seen last stayed meanwhile"
+    assert followed.watch.error == ""
+    assert followed.fetches[-1]
+    assert False in followed.fetches
+
+
+def test_before_everything_was_listed_there_is_nothing(follow: Callable[..., Followed]) -> None:
+    followed = follow(lost())
+    wait_until(lambda: followed.watch.error == "gone away", SECONDS)
+    assert followed.watch.objects is None
+    assert math.isnan(followed.watch.age())
+    assert followed.states == []
+
+
+def test_an_error_in_the_middle_keeps_what_came_before(follow: Callable[..., Followed]) -> None:
+    class Breaking(list[Event]):
+        def __iter__(self) -> Iterator[Event]:
+            yield Event("ADDED", thing("b", "2"))
+            raise lost()
+
+    followed = follow(listing("a"), Breaking())
+    wait_until(lambda: followed.watch.error == "gone away", SECONDS)
+    assert followed.names == ["a", "b"]
