@@ -5,14 +5,17 @@ Where an example is changed, it is by one thing, and the change is one that an o
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deputize.core.reasons import Reason
 from tests.harness.calls import Answer, Call
+from tests.harness.istio_config import Manifest
 from tests.harness.istio_stage import (
     PORT,
     MeshStage,
@@ -36,6 +39,12 @@ def send(stage: MeshStage, agent: str, *headers: tuple[str, str]) -> Answer:
     """The call that research may make, by the agent and with further headers."""
     call = ALLOWED.call(stage.folder)
     return stage.send(agent, "orders", replace(call, headers=(*call.headers, *headers)))
+
+
+def custom_policy(manifests: list[Manifest]) -> Manifest:
+    """The policy that makes proxies ask."""
+    (found,) = (each for each in manifests if each.get("spec", {}).get("action") == "CUSTOM")
+    return found
 
 
 @pytest.mark.parametrize(
@@ -112,6 +121,49 @@ def test_a_provider_that_the_mesh_does_not_know_refuses(tmp_path: Path) -> None:
         answer = send(stage, "research")
         assert (answer.status, answer.body.decode()) == (403, REFUSED_BY_THE_MESH)
         assert stage.deputize.decisions == 0
+
+
+def test_a_second_provider_refuses(tmp_path: Path) -> None:
+    mesh = yaml.safe_load(mesh_config_of("waypoint").read_text())
+    (provider,) = mesh["extensionProviders"]
+    mesh["extensionProviders"].append({**provider, "name": "another"})
+    mesh_config = tmp_path / "mesh-config.yaml"
+    mesh_config.write_text(yaml.safe_dump(mesh))
+    manifests = manifests_of("waypoint")
+    second = copy.deepcopy(custom_policy(manifests))
+    second["metadata"]["name"] = second["spec"]["provider"]["name"] = "another"
+    manifests.append(second)
+    with set_mesh_stage(
+        "waypoint", tmp_path, manifests=manifests, mesh_config=mesh_config
+    ) as stage:
+        answer = send(stage, "research")
+        assert (answer.status, answer.body.decode()) == (403, REFUSED_BY_THE_MESH)
+        assert stage.deputize.decisions == 0
+
+
+def test_a_policy_for_the_whole_namespace_is_nothing_to_a_waypoint(tmp_path: Path) -> None:
+    manifests = manifests_of("waypoint")
+    del custom_policy(manifests)["spec"]["targetRefs"]
+    with set_mesh_stage("waypoint", tmp_path, manifests=manifests) as stage:
+        assert send(stage, "planner").status == 200
+        assert stage.deputize.decisions == 0
+
+
+def test_connections_to_a_tcp_port_are_refused(tmp_path: Path) -> None:
+    manifests = manifests_of("sidecar")
+    (operation,) = (to["operation"] for to in custom_policy(manifests)["spec"]["rules"][0]["to"])
+    # What is left, `notPaths`, is for HTTP only; Istio leaves it out and asks about everything.
+    del operation["ports"]
+    (service,) = (
+        each
+        for each in manifests
+        if each["kind"] == "Service" and each["metadata"]["name"] == "orders"
+    )
+    service["spec"]["ports"][0] |= {"name": "tcp", "appProtocol": "tcp"}
+    with set_mesh_stage("sidecar", tmp_path, manifests=manifests) as stage:
+        with pytest.raises((OSError, HTTPException)):
+            send(stage, "research")
+        assert stage.deputize.metric("deputize_refusals_total", reason="request.not_http") == 1
 
 
 def test_no_answer_means_no(tmp_path: Path) -> None:
