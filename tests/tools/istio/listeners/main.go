@@ -1,7 +1,8 @@
 // Listeners prints what Istio would send to one proxy: its listeners and its clusters, as JSON.
 //
 // It is Istio's own control plane, in memory, as Istio's tests run it (pilot/test/xds): it reads the
-// manifests that a cluster would hold, so nothing here knows how a filter is written.
+// manifests that a cluster would hold, so nothing here knows how a filter is written. For waypoints
+// set PILOT_ENABLE_AMBIENT=true; Istio reads its environment before main begins.
 //
 // Usage:
 //
@@ -25,7 +26,7 @@ import (
 	"istio.io/istio/pkg/test"
 )
 
-// istioVersion is what the proxies say they are: the release that the pinned module leads to.
+// istioVersion is what the proxies say they are: Istio writes otherwise for proxies of old releases.
 const istioVersion = "1.31.0"
 
 // proxy is what a proxy tells of itself when it connects.
