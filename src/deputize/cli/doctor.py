@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from deputize.cli.audit_files import read_audit
@@ -24,8 +24,9 @@ from deputize.doctor.settings import needs_of, read_own, settings_of
 from deputize.doctor.table import MEANINGS
 from deputize.doctor.unused import Decided, decided_of_metrics, decided_of_rules, find_unused
 from deputize.doctor.world import World
+from deputize.server.http_server import MAX_PORT
 
-_ADDRESS = re.compile(r"unix:/.+|(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
+_ADDRESS = re.compile(r"unix:/.+|(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _URL = re.compile(r"https?://[^/?#@\s]+/?")
 
 
@@ -89,7 +90,7 @@ def doctor(
         raise typer.BadParameter("`--audit` needs `--config`, which names the policies")
     if url is not None and not _URL.fullmatch(url):
         raise typer.BadParameter("`--url` is like `http://host:8080`")
-    if grpc is not None and not _ADDRESS.fullmatch(grpc):
+    if grpc is not None and not _is_address(grpc):
         raise typer.BadParameter("`--grpc` is like `host:9191`, or `unix:/path`")
     loaded = load_config(config) if config else None
     report = Report()
@@ -108,18 +109,23 @@ def doctor(
     _tell(report, frozenset(ignore or ()), form)
 
 
+def _is_address(text: str) -> bool:
+    match = _ADDRESS.fullmatch(text)
+    return match is not None and int(match["port"] or 0) <= MAX_PORT
+
+
 def _examine_files(loaded: Loaded | None, paths: list[Path], report: Report) -> None:
     try:
         manifests = read_manifests(paths)
         own = read_own(manifests)
+        report.add(own.findings)
+        settings, needs = own.settings, own.needs
+        if loaded is not None:
+            # Policies may be given both ways: as files, and as objects.
+            settings, needs = settings_of(loaded), needs.and_those(needs_of(loaded))
+        examine(World(manifests, settings, needs), report)
     except ConfigError as error:
         refuse_input(str(error))
-    report.add(own.findings)
-    if loaded is None:
-        world = World(manifests, own.settings, own.needs)
-    else:
-        world = World(manifests, settings_of(loaded), needs_of(loaded))
-    examine(world, report)
 
 
 def _read_decided(audit: list[str] | None, report: Report) -> Decided | None:
@@ -140,7 +146,8 @@ def _tell(report: Report, ignored: frozenset[Code], form: Format) -> None:
             "checked": report.checked,
             "unchecked": report.unchecked,
         }
-        typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+        # In ASCII, so that no text of others steers a terminal.
+        typer.echo(json.dumps(value, indent=2))
     else:
         for each in found:
             _show(each)

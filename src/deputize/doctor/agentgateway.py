@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from deputize.doctor.asks import Ask, Body, at_place, read_size
 from deputize.doctor.findings import Code, Finding
+from deputize.doctor.listeners import find_open_listeners, gateways_of
 from deputize.doctor.manifests import AGENTGATEWAY, Manifest, is_same_namespace
 from deputize.doctor.reading import At
 from deputize.doctor.world import World
@@ -34,12 +35,18 @@ _NO_MAP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """One question to deputize; `jwt` is where the same policy checks tokens itself."""
+    """One question to deputize.
+
+    `jwt` is where the same policy checks tokens itself, `tls` where the listener of the same place
+    in a file has its certificates, and `policy` the object that asks.
+    """
 
     ask: Ask
     metadata: At
     cache: At
     jwt: At
+    tls: At | None = None
+    policy: Manifest | None = None
 
 
 def read_asks(world: World) -> list[Ask]:
@@ -55,6 +62,11 @@ def find_faults(world: World) -> Iterator[Finding]:
         if _takes(asking.jwt, world.token_header):
             cause = f"the jwt policy removes {world.token_header} before the check"
             yield at_place(asking.jwt, Code.TOKEN_STRIPPED, cause)
+        if asking.tls is not None and asking.tls.exists and not asking.tls["root"].exists:
+            cause = "without `root` clients need no certificate: no peer"
+            yield at_place(asking.tls, Code.CLIENT_CERTIFICATE_NOT_REQUIRED, cause)
+        for gateway in gateways_of(asking.policy, world) if asking.policy else ():
+            yield from find_open_listeners(gateway)
 
 
 def _all(world: World) -> list[Asking]:
@@ -68,10 +80,10 @@ def _of_files(world: World) -> Iterator[Asking]:
             at = place["extAuthz"]
             if at.is_mapping:
                 branches = at["conditional"].items or [at]
-                yield from (_of_file(each, place["jwtAuth"]) for each in branches)
+                yield from (_of_file(each, place) for each in branches)
 
 
-def _of_file(at: At, jwt: At) -> Asking:
+def _of_file(at: At, place: At) -> Asking:
     host, _, port = at["host"].text.rpartition(":")
     service, grpc = at["service"], at.dig("protocol", "grpc")
     failure, body = at["failureMode"], at["includeRequestBody"]
@@ -91,7 +103,7 @@ def _of_file(at: At, jwt: At) -> Asking:
         hidden=headers if headers.items else None,
         sends_certificate=_sends_certificate(grpc["metadata"]),
     )
-    return Asking(ask, grpc["metadata"], at["cache"], jwt)
+    return Asking(ask, grpc["metadata"], at["cache"], place["jwtAuth"], place["tls"])
 
 
 def _body(at: At) -> Body:
@@ -131,7 +143,7 @@ def _of_object(at: At, policy: Manifest, jwt: At, policies: Sequence[Manifest]) 
         over_http=http if http.exists else None,
         sends_certificate=_sends_certificate(metadata),
     )
-    return Asking(ask, metadata, at["cache"], jwt)
+    return Asking(ask, metadata, at["cache"], jwt, policy=policy)
 
 
 def _timeout(name: str, namespace: str, policies: Iterable[Manifest], backend: At) -> At:

@@ -67,11 +67,10 @@ def _guards(ours: Workload, world: World) -> dict[str, list[At]]:
     """
     guards: dict[str, list[At]] = {}
     for policy in world.of("networking.k8s.io", "NetworkPolicy"):
-        labels = policy.spec.dig("podSelector", "matchLabels").words
         types = policy.spec["policyTypes"].texts
         if (
             is_same_namespace(policy.namespace, ours.manifest.namespace)
-            and is_selected(ours.labels, labels)
+            and _matches(policy.spec["podSelector"], ours.labels)
             and ("Ingress" in types or not types)
         ):
             open_ = guards.setdefault("network", [])
@@ -84,6 +83,25 @@ def _guards(ours: Workload, world: World) -> dict[str, list[At]]:
             open_ = guards.setdefault("mesh", [])
             open_ += [rule for rule in policy.spec["rules"].items if _allows_all(rule, world)]
     return guards
+
+
+def _matches(selector: At, labels: dict[str, str]) -> bool:
+    """Whether a selector with labels and expressions selects pods with these."""
+    return is_selected(labels, selector["matchLabels"].words) and all(
+        _holds(each["operator"].text, labels.get(each["key"].text), each["values"].texts)
+        for each in selector["matchExpressions"].items
+    )
+
+
+def _holds(operator: str, value: str | None, wanted: list[str]) -> bool:
+    match operator:
+        case "In":
+            return value in wanted
+        case "NotIn":
+            return value not in wanted
+        case "Exists":
+            return value is not None
+    return operator == "DoesNotExist" and value is None
 
 
 def _targets(spec: At, world: World) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from deputize.doctor.asks import Ask, Body, at_place, read_size
 from deputize.doctor.findings import Code, Finding
-from deputize.doctor.istio_peers import find_open_listeners
-from deputize.doctor.manifests import Manifest, is_same_namespace
+from deputize.doctor.listeners import find_open_listeners, gateways_of, target_refs
+from deputize.doctor.manifests import Manifest
 from deputize.doctor.reading import At
 from deputize.doctor.world import GATEWAY_API, World
 
@@ -25,7 +25,8 @@ _ENVOY_GATEWAY_SECONDS = 10.0
 
 def read_asks(world: World) -> Iterator[Ask]:
     """Everything that asks us."""
-    for ask in (*_envoy_gateway(world), *_kgateway(world), *_routes(world)):
+    routed = [ask for ask, _route in _routes(world)]
+    for ask in (*_envoy_gateway(world), *_kgateway(world), *routed):
         if ask.is_ours(world):
             yield ask
 
@@ -34,12 +35,17 @@ def find_faults(world: World) -> Iterator[Finding]:
     """Gateways that let clients in without a certificate."""
     for policy in world.of(ENVOY_GATEWAY, "SecurityPolicy"):
         if any(ask.is_ours(world) for ask in _of_security_policy(policy, world)):
-            for gateway in _gateways_of(policy, world):
+            for gateway in gateways_of(policy, world):
                 yield from _client_policy(gateway, world)
-    for policy in world.of(KGATEWAY, "TrafficPolicy"):
-        if policy.spec.dig("extAuth", "extensionRef").exists:
-            for gateway in _gateways_of(policy, world):
-                yield from find_open_listeners(gateway)
+    asking = [
+        each
+        for each in world.of(KGATEWAY, "TrafficPolicy")
+        if each.spec.dig("extAuth", "extensionRef").exists
+    ]
+    asking += [route for ask, route in _routes(world) if ask.is_ours(world)]
+    for each in asking:
+        for gateway in gateways_of(each, world):
+            yield from find_open_listeners(gateway)
 
 
 def _envoy_gateway(world: World) -> Iterator[Ask]:
@@ -103,14 +109,12 @@ def _kgateway(world: World) -> Iterator[Ask]:
                 )
 
 
-def _routes(world: World) -> Iterator[Ask]:
-    for kind in ("HTTPRoute", "GRPCRoute"):
-        for route in world.of(GATEWAY_API, kind):
-            for rule in route.spec["rules"].items:
-                for each in rule["filters"].items:
-                    at = each["externalAuth"]
-                    if at.exists:
-                        yield _of_route(at, route)
+def _routes(world: World) -> Iterator[tuple[Ask, Manifest]]:
+    for route in world.of(GATEWAY_API, "HTTPRoute"):
+        for rule in route.spec["rules"].items:
+            for each in rule["filters"].items:
+                if each["externalAuth"].exists:
+                    yield _of_route(each["externalAuth"], route), route
 
 
 def _of_route(at: At, route: Manifest) -> Ask:
@@ -168,24 +172,11 @@ def _body(at: At, *, is_text: bool) -> Body | None:
     return Body(at, read_size(size.text), partial if partial.is_on else None, is_text)
 
 
-def _gateways_of(policy: Manifest, world: World) -> list[Manifest]:
-    """The Gateways a policy is attached to, itself or by a route."""
-    one = policy.spec["targetRef"]
-    refs = policy.spec["targetRefs"].items + ([one] if one.exists else [])
-    names = {ref["name"].text for ref in refs if ref["kind"].text == "Gateway"}
-    routes = {ref["name"].text for ref in refs if ref["kind"].text.endswith("Route")}
-    for route in world.of(GATEWAY_API, "HTTPRoute"):
-        if route.name in routes and is_same_namespace(route.namespace, policy.namespace):
-            names |= {ref["name"].text for ref in route.spec["parentRefs"].items}
-    return [each for each in world.of(GATEWAY_API, "Gateway") if each.name in names]
-
-
 def _client_policy(gateway: Manifest, world: World) -> Iterator[Finding]:
     """Envoy Gateway asks for client certificates where a ClientTrafficPolicy says so."""
     for policy in world.of(ENVOY_GATEWAY, "ClientTrafficPolicy"):
-        refs = [*policy.spec["targetRefs"].items, policy.spec["targetRef"]]
         validation = policy.spec.dig("tls", "clientValidation")
-        if gateway.name in {ref["name"].text for ref in refs} and validation.exists:
+        if gateway.name in {ref["name"].text for ref in target_refs(policy)} and validation.exists:
             mode = validation["mode"].text or "RequireAndVerify"
             if validation["optional"].is_on or mode != "RequireAndVerify":
                 cause = "clients without a certificate that is verified get in: no peer"

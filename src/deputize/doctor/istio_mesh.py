@@ -72,12 +72,6 @@ def find_unknown_providers(world: World) -> Iterator[Finding]:
             )
 
 
-def targets(policy: Manifest) -> list[At]:
-    """What a policy is attached to, other than by labels."""
-    one = policy.spec["targetRef"]
-    return policy.spec["targetRefs"].items + ([one] if one.exists else [])
-
-
 def _provider(policy: Manifest) -> At:
     return policy.spec.dig("provider", "name")
 

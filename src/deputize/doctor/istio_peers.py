@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
-from deputize.doctor.istio_mesh import ROOT_NAMESPACE, our_policies, targets
-from deputize.doctor.istio_policies import selector
+from deputize.doctor.istio_mesh import ROOT_NAMESPACE, our_policies
+from deputize.doctor.istio_policies import is_of_gateway, selector
+from deputize.doctor.listeners import find_open_listeners, gateways_of, target_refs
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
 from deputize.doctor.reading import At
 from deputize.doctor.world import GATEWAY_API, ISTIO_NETWORKING, ISTIO_SECURITY, World
@@ -22,7 +23,6 @@ WAYPOINT_CLASS = "istio-waypoint"
 
 _NO_CLIENT_CERTIFICATE = frozenset({"", "SIMPLE", "OPTIONAL_MUTUAL"})
 _LAX = frozenset({"PERMISSIVE", "DISABLE"})
-_TERMINATE = "gateway.istio.io/tls-terminate-mode"
 
 
 def find_peer_faults(world: World) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def _asking_waypoints(policies: list[Manifest], world: World) -> list[Manifest]:
         for waypoint in waypoints
         if any(
             is_same_namespace(policy.namespace, waypoint.namespace)
-            and any(_leads_to(ref, waypoint) for ref in targets(policy))
+            and any(_leads_to(ref, waypoint) for ref in target_refs(policy))
             for policy in policies
         )
     ]
@@ -92,7 +92,7 @@ def _gateways(policy: Manifest, world: World) -> Iterator[Finding]:
     wanted = selector(policy)
     for gateway in world.of(ISTIO_NETWORKING, "Gateway"):
         own = gateway.spec["selector"].words
-        if targets(policy) or not wanted or not is_selected(own, wanted):
+        if target_refs(policy) or not wanted or not is_selected(own, wanted):
             continue
         for server in gateway.spec["servers"].items:
             mode = server.dig("tls", "mode")
@@ -108,40 +108,41 @@ def _gateways(policy: Manifest, world: World) -> Iterator[Finding]:
 def _is_asked_at(policy: Manifest, gateway: Manifest) -> bool:
     if not is_same_namespace(policy.namespace, gateway.namespace):
         return False
-    refs = [ref["name"].text for ref in targets(policy) if ref["kind"].text == "Gateway"]
+    refs = [ref["name"].text for ref in target_refs(policy) if ref["kind"].text == "Gateway"]
     named = selector(policy).get("gateway.networking.k8s.io/gateway-name")
     return gateway.name in {*refs, named}
 
 
-def find_open_listeners(gateway: Manifest) -> Iterator[Finding]:
-    """HTTPS listeners of a Gateway that take clients without a certificate."""
-    frontend = gateway.spec.dig("tls", "frontend")
-    default = frontend.dig("default", "validation")
-    ports = {entry["port"].whole: entry for entry in frontend["perPort"].items}
-    for listener in gateway.spec["listeners"].items:
-        own = ports.get(listener["port"].whole)
-        validation = own.dig("tls", "validation") if own is not None else default
-        mode = listener.dig("tls", "options", _TERMINATE).text
-        is_lax = validation["mode"].text == "AllowInsecureFallback"
-        is_proven = (validation.exists and not is_lax) or mode in {"MUTUAL", "ISTIO_MUTUAL"}
-        old = listener.dig("tls", "frontendValidation")
-        if listener["protocol"].text == "HTTPS" and not (is_proven or old.exists):
-            cause = f"listener {listener['name'].text} asks for no client certificate"
-            yield at_place(listener["tls"], Code.CLIENT_CERTIFICATE_NOT_REQUIRED, cause)
-
-
 def _mtls(policy: Manifest, world: World) -> Iterator[Finding]:
-    for each in world.of(ISTIO_SECURITY, "PeerAuthentication"):
-        is_root = each.namespace == ROOT_NAMESPACE and not selector(each)
-        is_here = is_root or is_same_namespace(each.namespace, policy.namespace)
-        if not is_here or not (
+    """Of a workload, its namespace and the mesh, the narrowest that says something holds."""
+    if _is_for_gateway(policy, world):
+        return
+    found = world.of(ISTIO_SECURITY, "PeerAuthentication")
+    here = [
+        each
+        for each in found
+        if is_same_namespace(each.namespace, policy.namespace)
+        and (
             is_selected(selector(policy), selector(each))
             or is_selected(selector(each), selector(policy))
-        ):
-            continue
+        )
+    ]
+    mesh = [each for each in found if each.namespace == ROOT_NAMESPACE and not selector(each)]
+    is_said = any(not selector(each) and each.spec.dig("mtls", "mode").exists for each in here)
+    for each in here if is_said else [*here, *mesh]:
         modes = [each.spec.dig("mtls", "mode")]
         modes += [port["mode"] for _port, port in each.spec["portLevelMtls"].entries]
         for mode in modes:
             if mode.text in _LAX:
                 cause = f"{mode.text}: who calls without mTLS has no principal, and is refused"
                 yield at_place(mode, Code.MTLS_NOT_STRICT, cause)
+
+
+def _is_for_gateway(policy: Manifest, world: World) -> bool:
+    """Whether it is for gateways at the edge, whose clients are no part of the mesh."""
+    if target_refs(policy):
+        return any(
+            gateway.spec["gatewayClassName"].text != WAYPOINT_CLASS
+            for gateway in gateways_of(policy, world)
+        )
+    return is_of_gateway(selector(policy))

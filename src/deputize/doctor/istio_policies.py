@@ -1,7 +1,8 @@
 """Authorization policies that let deputize decide, and what they are attached to.
 
 Sources: istio `security/v1beta1/authorization_policy.proto`; `pilot/pkg/serviceregistry/ambient`
-(ztunnel takes no CUSTOM policy); `pilot/pkg/security/authz/builder` (TCP ports are asked about).
+(ztunnel takes no CUSTOM policy); `pilot/pkg/security/authz/model/model.go` (on TCP, what is
+about HTTP is left out of a rule that does not allow).
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from collections.abc import Iterator
 
 from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
-from deputize.doctor.istio_mesh import ROOT_NAMESPACE, our_policies, targets
+from deputize.doctor.istio_mesh import ROOT_NAMESPACE, our_policies
+from deputize.doctor.listeners import target_refs
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
 from deputize.doctor.reading import At
-from deputize.doctor.world import GATEWAY_API, Workload, World
+from deputize.doctor.world import Workload, World
 
 MODE = "istio.io/dataplane-mode"
 
+_GATEWAY_LABELS = frozenset({"istio", "gateway.networking.k8s.io/gateway-name"})
 _NOT_HTTP = ("tcp", "tls", "mongo", "mysql", "redis", "udp")
 
 
@@ -27,7 +30,7 @@ def selector(policy: Manifest) -> dict[str, str]:
 
 def selects(policy: Manifest, namespace: str, labels: dict[str, str]) -> bool:
     """Whether a policy is for pods with these labels there."""
-    if targets(policy):
+    if target_refs(policy):
         return False
     here = policy.namespace == ROOT_NAMESPACE or is_same_namespace(policy.namespace, namespace)
     return here and is_selected(labels, selector(policy))
@@ -49,31 +52,29 @@ def _on_authorizer(policy: Manifest, world: World) -> Iterator[Finding]:
 
 
 def _without_target(policy: Manifest, world: World) -> Iterator[Finding]:
-    if targets(policy):
+    if target_refs(policy):
         return
     selected = [each for each in world.workloads if _selects_workload(policy, each)]
     ambient = [each for each in selected if each.labels.get(MODE) == "ambient"]
     is_ambient = world.namespace_labels(policy.namespace).get(MODE) == "ambient"
-    if ambient or (is_ambient and not _is_for_gateway(policy, world)):
+    if ambient or (is_ambient and not is_of_gateway(selector(policy))):
         cause = f"namespace {policy.namespace} is ambient, and ztunnel asks nobody"
         yield at_place(policy.spec, Code.CUSTOM_WITHOUT_TARGET, cause)
 
 
 def _on_tcp(policy: Manifest, world: World) -> Iterator[Finding]:
-    if targets(policy) or not _covers_all_ports(policy):
+    if target_refs(policy):
         return
-    for service in world.of("", "Service"):
+    selected = [each for each in world.workloads if _selects_workload(policy, each)]
+    for service in world.of("", "Service") if selected else ():
         wanted = service.spec["selector"]
-        chosen = [
-            each
-            for each in world.workloads
-            if _selects_workload(policy, each)
-            and is_same_namespace(each.manifest.namespace, service.namespace)
-            and wanted.exists
+        is_served = wanted.exists and any(
+            is_same_namespace(each.manifest.namespace, service.namespace)
             and is_selected(each.labels, wanted.words)
-        ]
-        for port in service.spec["ports"].items if chosen else ():
-            if _speaks_no_http(port):
+            for each in selected
+        )
+        for port in service.spec["ports"].items if is_served else ():
+            if _speaks_no_http(port) and _covers(policy, port):
                 name = port["name"].text or port["port"].text
                 cause = f"it is for port {name} of Service {service.name} too, which is not HTTP"
                 yield at_place(policy.spec["rules"], Code.CUSTOM_ON_TCP, cause)
@@ -83,24 +84,27 @@ def _selects_workload(policy: Manifest, workload: Workload) -> bool:
     return selects(policy, workload.manifest.namespace, workload.labels)
 
 
-def _is_for_gateway(policy: Manifest, world: World) -> bool:
-    """Whether the labels are those of pods of a gateway, which are no part of ambient."""
-    labels = selector(policy)
-    named = labels.get("gateway.networking.k8s.io/gateway-name") or labels.get("istio")
-    return bool(named) or bool(labels and world.of(GATEWAY_API, "Gateway") and "gateway" in labels)
+def is_of_gateway(labels: dict[str, str]) -> bool:
+    """Whether these labels select pods of gateways, as Istio labels them."""
+    return not _GATEWAY_LABELS.isdisjoint(labels)
 
 
-def _covers_all_ports(policy: Manifest) -> bool:
-    return any(_has_no_ports(rule) for rule in policy.spec["rules"].items)
+def _covers(policy: Manifest, port: At) -> bool:
+    """Whether it is for that port of a Service.
 
-
-def _has_no_ports(rule: At) -> bool:
-    operations = [to["operation"] for to in rule["to"].items]
-    # What names a method, path or host is for HTTP only.
-    http = ("methods", "paths", "hosts", "notMethods", "notPaths", "notHosts", "ports")
-    return not operations or any(
-        not any(operation[key].exists for key in http) for operation in operations
-    )
+    Only ports count: what names methods, paths or hosts is left out where there is no HTTP, and the
+    rest of the rule holds.
+    """
+    target = port["targetPort"].text or port["port"].text
+    for rule in policy.spec["rules"].items:
+        operations = [to["operation"] for to in rule["to"].items]
+        for operation in operations:
+            ports, others = operation["ports"], operation["notPorts"].texts
+            if (not ports.exists or target in ports.texts) and target not in others:
+                return True
+        if not operations:
+            return True
+    return False
 
 
 def _speaks_no_http(port: At) -> bool:

@@ -125,17 +125,18 @@ def _served(address: str) -> bytes | None:
     Raises:
         OSError: nobody listens there.
     """
-    try:
-        with _connect_securely(address) as stream:
-            der = stream.getpeercert(binary_form=True)
-    except (ssl.SSLError, TimeoutError, ConnectionResetError):
-        return None
+    with socket.create_connection(_split(address), SECONDS) as plain:
+        try:
+            with _secure(plain) as stream:
+                der = stream.getpeercert(binary_form=True)
+        except OSError:
+            return None
     return ssl.DER_cert_to_PEM_cert(der).encode() if der else None
 
 
 def _lets_anybody_in(address: str) -> bool:
     try:
-        with _connect_securely(address) as stream:
+        with socket.create_connection(_split(address), SECONDS) as plain, _secure(plain) as stream:
             stream.sendall(_PREFACE)
             # With TLS 1.3 a server says only now that it wants a certificate.
             return len(stream.recv(_FRAME_HEAD)) > 0
@@ -143,18 +144,13 @@ def _lets_anybody_in(address: str) -> bool:
         return False
 
 
-def _connect_securely(address: str) -> ssl.SSLSocket:
+def _secure(stream: socket.socket) -> ssl.SSLSocket:
     """Takes whatever certificate is served, to look at it; nothing worth having is sent there."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    stream = socket.create_connection(_split(address), SECONDS)
-    try:
-        return context.wrap_socket(stream)
-    except BaseException:
-        stream.close()
-        raise
+    return context.wrap_socket(stream)
 
 
 def _split(address: str) -> tuple[str, int]:

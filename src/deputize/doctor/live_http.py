@@ -15,6 +15,10 @@ from deputize.config.loader import Loaded
 from deputize.doctor.findings import Code, Finding, Report, found_at
 from deputize.doctor.http_look import LookError, look
 
+_NO_METRICS = (ValueError, KeyError, IndexError, TypeError, OverflowError)
+"""What its parser raises of texts that are none."""
+_MOST_SHOWN = 300
+"""Characters of one text of the service."""
 _OBSERVING = "policyMode: observe"
 _READY, _WAITING = 200, 503
 _FEWEST = 100
@@ -56,11 +60,15 @@ def ask_service(url: str, loaded: Loaded | None, report: Report) -> list[Sample]
             for family in text_string_to_metric_families(answer.body.decode("utf-8"))
             for sample in family.samples
         ]
-    except (LookError, ValueError) as error:
+        report.add(find_in_metrics(samples, base, loaded))
+    except LookError as error:
         report.add([found_at(base, Code.NO_ANSWER, f"/metrics: {error}")])
         return None
+    except _NO_METRICS as error:
+        cause = f"/metrics is not what Prometheus reads: {type(error).__name__}"
+        report.add([found_at(base, Code.NO_ANSWER, cause)])
+        return None
     report.checked.append(f"metrics of {base}")
-    report.add(find_in_metrics(samples, base, loaded))
     return samples
 
 
@@ -147,7 +155,11 @@ def _read(body: bytes) -> Readiness | None:
     if not isinstance(waiting, list) or not isinstance(warnings, list):
         return None
     digest = str(value.get("policy_digest", ""))
-    return Readiness([str(each) for each in waiting], [str(each) for each in warnings], digest)
+    return Readiness(_shown(waiting), _shown(warnings), digest)
+
+
+def _shown(texts: list[object]) -> list[str]:
+    return [str(text)[:_MOST_SHOWN] for text in texts]
 
 
 def _refresh_seconds(loaded: Loaded | None) -> dict[str, float]:

@@ -104,7 +104,7 @@ def _documents(
                 strict = parse_documents(file.text.encode(), file.file)
                 yield from (
                     pair
-                    for pair in zip(file.inner_documents(), strict, strict=True)
+                    for pair in zip(file.inner_documents(), strict, strict=False)
                     if pair[0]["kind"].text in {_SERVICE, _POLICY}
                 )
             except ConfigError as error:

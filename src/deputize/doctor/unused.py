@@ -25,11 +25,11 @@ class Decided(NamedTuple):
     """
 
     source: str
-    total: int
+    total: float
     policies: frozenset[str]
 
 
-def decided_of_rules(source: str, total: int, rules: Iterable[str]) -> Decided:
+def decided_of_rules(source: str, total: float, rules: Iterable[str]) -> Decided:
     """`rules` are named `<policy>/<rule>`, or empty where none decided."""
     return Decided(source, total, frozenset(rule.partition("/")[0] for rule in rules))
 
@@ -43,7 +43,7 @@ def decided_of_metrics(source: str, samples: Iterable[Sample]) -> Decided:
             rules.add(sample.labels.get("rule", ""))
         elif sample.name == "deputize_observed_denials_total":
             rules.add(sample.labels.get("policy", ""))
-    return decided_of_rules(source, int(total), rules)
+    return decided_of_rules(source, total, rules)
 
 
 def find_unused(decided: Decided, loaded: Loaded) -> Iterator[Finding]:
@@ -52,5 +52,5 @@ def find_unused(decided: Decided, loaded: Loaded) -> Iterator[Finding]:
         return
     policies = {rule.ref.policy for rule in loaded.compiled.policies.rules}
     for name in sorted(policies - decided.policies):
-        cause = f"no rule of policy {name} decided any of {decided.total} calls"
+        cause = f"no rule of policy {name} decided any of {decided.total:.0f} calls"
         yield found_at(decided.source, Code.POLICY_UNUSED, cause)

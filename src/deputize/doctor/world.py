@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from deputize.config.schema import ServiceSpec
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
@@ -27,6 +28,10 @@ class Needs:
 
     bodies: bool = False
     counts: bool = False
+
+    def and_those(self, other: Needs) -> Needs:
+        """What either needs."""
+        return Needs(self.bodies or other.bodies, self.counts or other.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Workload:
         return self.labels.get(_APP) == NAME or any(map(_is_ours, self.pod["containers"].items))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class World:
     """Everything to look at. Without `settings` the defaults of deputize are assumed."""
 
@@ -100,17 +105,17 @@ class World:
         """The objects of a kind."""
         return self._by_kind.get((group, kind), [])
 
-    @property
+    @cached_property
     def workloads(self) -> list[Workload]:
         """All that run pods."""
         return [Workload(each) for kind in _WORKLOADS for each in self.of("apps", kind)]
 
-    @property
+    @cached_property
     def ours(self) -> list[Workload]:
         """The workloads of deputize itself."""
         return [each for each in self.workloads if each.is_ours]
 
-    @property
+    @cached_property
     def services(self) -> list[Manifest]:
         """The Services that lead to deputize."""
         return [
@@ -125,12 +130,13 @@ class World:
             )
         ]
 
-    @property
+    @cached_property
     def check_ports(self) -> set[int]:
         """The numbers of the ports where checks are answered, by configuration."""
         listen = self.settings.spec.server.grpc.listen if self.settings else []
         ports = {text.rpartition(":")[2] for text in listen if not text.startswith("unix:")}
-        return {int(port) for port in ports} or {CHECK_PORT}
+        # 0 is one that the system chooses.
+        return {int(port) for port in ports} - {0} or {CHECK_PORT}
 
     @property
     def decision_seconds(self) -> float:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deputize.cli.main import app
-from tests.harness.config_files import write_world
+from tests.harness.config_files import SERVICE, changed, write_world
 from tests.harness.issuer import Issuer
 from tests.harness.world import ISSUER_URL
 
@@ -106,3 +106,20 @@ def test_the_given_configuration_comes_before_one_among_the_manifests(tmp_path: 
     text = config.read_text().replace("127.0.0.1:0", "0.0.0.0:9191", 1)
     assert run("--manifests", "-", given=text).exit_code == 1
     assert run("--config", config, "--manifests", "-", given=text).exit_code == 0
+
+
+def test_mesh_settings_that_cannot_be_read_end_with_2() -> None:
+    broken = 'kind: ConfigMap\napiVersion: v1\nmetadata: {name: istio}\ndata: {mesh: "a: [1"}\n'
+    assert run("--manifests", "-", given=broken).exit_code == 2
+
+
+def test_policies_among_the_manifests_count_beside_a_given_configuration(tmp_path: Path) -> None:
+    service = changed(SERVICE, "    decisionTimeoutMillis: 2000\n", "")
+    config = write_world(tmp_path, service=service, issuer=Issuer(ISSUER_URL))
+    file = Path(__file__).parent / "healthy" / "envoy.yaml"
+    proxy, _service, policy = file.read_text().split("\n---\n")
+    proxy = proxy.replace("with_request_body", "stat_prefix")
+    assert run("--config", config, "--manifests", "-", given=proxy).exit_code == 0
+    given = f"{proxy}\n---\n{policy}"
+    result = run("--config", config, "--manifests", "-", "--format", "json", given=given)
+    assert [each["code"] for each in json.loads(result.stdout)["findings"]] == ["body-missing"]

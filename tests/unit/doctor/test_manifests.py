@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,14 +16,20 @@ from tests.harness.config_files import changed
 HERE = Path(__file__).parent
 SETS = {file.stem: file for file in sorted((HERE / "healthy").iterdir())}
 SEEDS: list[dict[str, str]] = yaml.safe_load((HERE / "seeds.yaml").read_text())
+NEAR: list[dict[str, str]] = yaml.safe_load((HERE / "near.yaml").read_text())
+
+
+def examined(*arguments: str | Path) -> dict[str, Any]:
+    """What it says, as a program reads it."""
+    words = ["doctor", *map(str, arguments), "--format", "json"]
+    result = CliRunner().invoke(app, words)
+    report: dict[str, Any] = json.loads(result.stdout)
+    assert result.exit_code == (1 if report["findings"] else 0)
+    return report
 
 
 def found(*arguments: str | Path) -> list[dict[str, str]]:
-    """The findings, as a program reads them."""
-    words = ["doctor", *map(str, arguments), "--format", "json"]
-    result = CliRunner().invoke(app, words)
-    findings: list[dict[str, str]] = json.loads(result.stdout)["findings"]
-    assert result.exit_code == (1 if findings else 0)
+    findings: list[dict[str, str]] = examined(*arguments)["findings"]
     return findings
 
 
@@ -38,3 +45,10 @@ def test_a_fault_gives_its_code_and_no_other(seed: dict[str, str], tmp_path: Pat
     findings = found("--manifests", file)
     assert {each["code"] for each in findings} == {seed["code"]}
     assert all(each["where"].startswith(f"{file}:") for each in findings)
+
+
+@pytest.mark.parametrize("change", NEAR, ids=lambda change: f"{change['set']}-{change['why']}")
+def test_what_is_near_to_a_fault_is_silent(change: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "manifests.yaml"
+    file.write_text(changed(SETS[change["set"]].read_text(), change["old"], change["new"]))
+    assert found("--manifests", file) == []
