@@ -18,6 +18,7 @@ from tests.benchmarks.guards import GuardCost, measure_guards
 from tests.benchmarks.in_process import DecideCost, measure_decide
 from tests.benchmarks.load import Cost, measure
 from tests.benchmarks.neighbours import measure_neighbours, tell_neighbours
+from tests.benchmarks.objects import measure_objects, tell_objects
 from tests.benchmarks.scenario import ISSUER, RULE_COUNTS, make_check, make_config, write_world
 from tests.benchmarks.sizes import (
     measure_sizes,
@@ -73,6 +74,7 @@ def _print_capacity(issuer: Issuer, folder: Path) -> int:
     }
     lines = [
         *tell_standings(standings),
+        *tell_objects(measure_objects(folder / "objects", issuer)),
         *tell_sizes(measure_sizes(folder / "sizes", issuer)),
         *tell_neighbours(measure_neighbours(folder / "neighbours", issuer)),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import struct
@@ -55,9 +54,3 @@ def send(url: str, headers: Mapping[str, str], count: int, body: Path | None = N
     if succeeded is None or rate is None or int(succeeded[1]) != count:
         raise SystemExit(f"h2load did not get every answer:\n{report}")
     return float(rate[1])
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of any process so far (proc(5), fields 14 and 15)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
-from tests.benchmarks.load import WARM_UP, cpu_seconds, measure, send
+from tests.benchmarks.load import WARM_UP, measure, send
+from tests.benchmarks.probe import cpu_seconds
 from tests.benchmarks.scenario import AGENT, make_check, make_config, write_world
 from tests.harness.envoy_bootstrap import ProxyOptions
 from tests.harness.envoy_proxy import EnvoyProxy

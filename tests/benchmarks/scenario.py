@@ -29,7 +29,7 @@ def write_world(folder: Path, issuer: Issuer, rules: int) -> None:
         "apiVersion": "deputize.dev/v1alpha1",
         "kind": "DelegationPolicy",
         "metadata": {"name": "bench"},
-        "spec": {"rules": [_rule(number) for number in range(rules)]},
+        "spec": {"rules": [make_rule(number) for number in range(rules)]},
     }
     (folder / "policy.yaml").write_text(yaml.dump(policy, Dumper=yaml.CSafeDumper))
 
@@ -96,7 +96,8 @@ def is_allow(answer: bytes) -> bool:
     return CheckResponse.FromString(answer).HasField("ok_response")
 
 
-def _rule(number: int) -> dict[str, Any]:
+def make_rule(number: int) -> dict[str, Any]:
+    """The first is the one that allows the call; all others are about something else."""
     first = number == 0
     return {
         "name": f"rule-{number}",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +14,15 @@ from typing import Any
 import yaml
 
 from deputize._proto.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from tests.benchmarks.probe import mebibytes, take_change
 from tests.benchmarks.scenario import ISSUER, make_check, make_config, write_world
 from tests.harness.grpc_client import check_method, open_channel
 from tests.harness.issuer import Issuer
 from tests.harness.loopback import free_port
-from tests.harness.polling import wait_until
 from tests.harness.service import DeputizeProcess
 
 TOKENS, WARM_UP = 10_000, 500
 CALLS_PER_TOKEN = 100
-RELOAD_SECONDS = 60
-CHECKS_PER_LOOK = 20
 CONNECTIONS, ENTRIES = 500, 50_000
 
 
@@ -68,24 +65,17 @@ def measure_standing(folder: Path, issuer: Issuer, rules: int) -> Standing:
     started = time.monotonic()
     with DeputizeProcess(config, folder) as service:
         ready, cpu = time.monotonic() - started, service.cpu_seconds
-        memory, before = _mebibytes(service, "VmRSS"), service.policy_digest
+        memory = mebibytes(service, "VmRSS")
         new = _changed(folder / "policy.yaml")
         with open_channel(service.grpc_addresses[0]) as channel:
-            ask, check = check_method(channel), make_check(issuer)
-            slowest: list[float] = []
-
-            def is_done() -> bool:
-                slowest.append(max(_timed(ask, check) for _ in range(CHECKS_PER_LOOK)))
-                return service.policy_digest != before
-
-            is_done()
-            slowest.clear()
-            changed = time.monotonic()
-            new.rename(folder / "policy.yaml")
-            wait_until(is_done, RELOAD_SECONDS, "the reload")
-        reload = time.monotonic() - changed
-        peak = _mebibytes(service, "VmHWM")
-    return Standing(ready, cpu, memory, reload, max(slowest), peak)
+            reload, slowest = take_change(
+                service,
+                channel,
+                make_check(issuer),
+                lambda: new.rename(folder / "policy.yaml"),
+            )
+        peak = mebibytes(service, "VmHWM")
+    return Standing(ready, cpu, memory, reload, slowest, peak)
 
 
 def measure_sizes(folder: Path, issuer: Issuer) -> Sizes:
@@ -101,10 +91,10 @@ def measure_sizes(folder: Path, issuer: Issuer) -> Sizes:
         checks = [_varied(make_check(issuer, _claims(number)), number) for number in range(TOKENS)]
         for check in checks[:WARM_UP]:
             ask(check)
-        before = _mebibytes(service, "VmRSS")
+        before = mebibytes(service, "VmRSS")
         for check in checks[WARM_UP:]:
             ask(check)
-        token = (_mebibytes(service, "VmRSS") - before) * 2**20 / (TOKENS - WARM_UP)
+        token = (mebibytes(service, "VmRSS") - before) * 2**20 / (TOKENS - WARM_UP)
         few = checks[: TOKENS // CALLS_PER_TOKEN]
         for number in range(TOKENS):
             ask(_varied(few[number % len(few)], number))
@@ -151,12 +141,12 @@ def tell_sizes(sizes: Sizes) -> Iterator[str]:
 
 def _connection(service: DeputizeProcess, check: bytes) -> float:
     """Bytes for each connection on which one check was answered, as long as it is open."""
-    before = _mebibytes(service, "VmRSS")
+    before = mebibytes(service, "VmRSS")
     with ExitStack() as stack:
         for _ in range(CONNECTIONS):
             channel = stack.enter_context(open_channel(service.grpc_addresses[0]))
             check_method(channel)(check)
-        return (_mebibytes(service, "VmRSS") - before) * 2**20 / CONNECTIONS
+        return (mebibytes(service, "VmRSS") - before) * 2**20 / CONNECTIONS
 
 
 def _revoked(folder: Path, config: dict[str, Any]) -> tuple[float, float]:
@@ -168,7 +158,7 @@ def _revoked(folder: Path, config: dict[str, Any]) -> tuple[float, float]:
         (folder / "deny.yaml").write_text(yaml.dump(document, Dumper=yaml.CSafeDumper))
         config["spec"]["denyLists"] = [{"file": "deny.yaml"}]
         with DeputizeProcess(config, folder) as service:
-            found.append((_mebibytes(service, "VmRSS"), _mebibytes(service, "VmHWM")))
+            found.append((mebibytes(service, "VmRSS"), mebibytes(service, "VmHWM")))
     (base, base_peak), (full, full_peak) = found
     return (full - base) * 2**20 / ENTRIES, (full_peak - base_peak) * 2**20 / ENTRIES
 
@@ -198,13 +188,6 @@ def _refused(octets: bytes, number: int) -> bytes:
     return check.SerializeToString()
 
 
-def _timed(ask: Callable[[bytes], bytes], check: bytes) -> float:
-    """Seconds by the clock, of one who sends one check after the other."""
-    started = time.monotonic()
-    ask(check)
-    return time.monotonic() - started
-
-
 def _changed(policy: Path) -> Path:
     """A file beside it, with one rule changed."""
     document = yaml.load(policy.read_bytes(), Loader=yaml.CSafeLoader)
@@ -216,11 +199,3 @@ def _changed(policy: Path) -> Path:
 
 def _mean(lines: list[bytes]) -> float:
     return sum(map(len, lines)) / len(lines)
-
-
-def _mebibytes(service: DeputizeProcess, name: str) -> float:
-    """`VmRSS` or `VmHWM` of the process (proc(5))."""
-    status = Path(f"/proc/{service.pid}/status").read_text()
-    found = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
