@@ -79,6 +79,14 @@ class KubernetesApi:
         Raises:
             KubernetesError: also for more than `MAX_OBJECTS`.
         """
+        try:
+            return self._list(plural, namespace)
+        except KubernetesError as error:
+            if error.code == NOT_FOUND:
+                raise KubernetesError(f"{plural} are not defined", NOT_FOUND) from None
+            raise
+
+    def _list(self, plural: str, namespace: str) -> Listing:
         objects: list[Object] = []
         asked: dict[str, str] = {"limit": str(_PAGE)}
         left = MAX_LIST_BYTES

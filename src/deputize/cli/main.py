@@ -84,7 +84,7 @@ def serve(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     # What libraries say of each request or file event is not for an operator.
-    for library in ("uvicorn", "watchfiles"):
+    for library in ("httpx2", "uvicorn", "watchfiles"):
         logging.getLogger(library).setLevel(logging.WARNING)
     from deputize.server.app import App  # noqa: PLC0415 - other commands need no server
 

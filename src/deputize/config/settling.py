@@ -50,6 +50,11 @@ class Settled:
     lingering: tuple[ObjectKey, ...]
 
 
+def tell_refusal(key: ObjectKey, problem: Problem) -> str:
+    """A problem of an object that was not taken, which may name another one."""
+    return str(problem) if problem.file == str(key) else f"{key} is not taken: {problem}"
+
+
 def settle(files: FileSet, stored: Objects, before: InForce) -> Settled:
     """Takes every change that is good, beginning from what was in force before.
 
@@ -66,7 +71,7 @@ def settle(files: FileSet, stored: Objects, before: InForce) -> Settled:
         for key in left:
             taking.take_back(key, stored.get(key))
         loaded = taking.result()
-    refused |= {key: problems for key, problems in left.items() if key in stored}
+    refused = {key: each for key, each in left.items() if key in stored} | refused
     return Settled(
         loaded,
         taking.objects,

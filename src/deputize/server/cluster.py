@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import threading
+import operator
 from collections.abc import Callable, Iterable, Mapping
 
-from deputize.adapters.kubernetes_api import KubernetesApi
+from deputize.adapters.kubernetes_api import KubernetesApi, Object
 from deputize.adapters.kubernetes_watch import ObjectWatch
 from deputize.adapters.telemetry import SourceKind, Telemetry
 from deputize.config.objects import POLICY, PROFILE, ObjectKey, StoredObject, parse_stored
-from deputize.config.settling import Objects, Settled
+from deputize.config.settling import Objects, Settled, tell_refusal
 from deputize.server.object_status import Condition, rulings
 from deputize.server.sources import SourceReport
 from deputize.server.status_writer import StatusWriter
 
 PLURALS = {POLICY: "delegationpolicies", PROFILE: "issuerprofiles"}
-
-_log = logging.getLogger(__name__)
 
 
 class Cluster:
@@ -31,7 +28,7 @@ class Cluster:
     def __init__(self, namespaces: Iterable[str], telemetry: Telemetry) -> None:
         self._api = KubernetesApi()
         self._on_change: Callable[[], None] = lambda: None
-        self._lock = threading.Lock()
+        self._listed: list[Mapping[str, Object]] = []
         self._seen: Objects = {}
         self._current: Objects | None = None
         self._settled: Settled | None = None
@@ -62,18 +59,21 @@ class Cluster:
 
         It is the same value until a generation differs.
         """
-        listed = {place: watch.objects for place, watch in self._watches.items()}
-        found: dict[ObjectKey, StoredObject] = {}
-        for (kind, _namespace), objects in listed.items():
-            if objects is None:
+        listed: list[Mapping[str, Object]] = []
+        for watch in self._watches.values():
+            if watch.objects is None:
                 return None
-            for value in objects.values():
-                stored = parse_stored(kind, value)
-                found[stored.key] = stored
-        with self._lock:
-            self._seen = found
-            if self._current is None or not _are_same(self._current, found):
-                self._current = found
+            listed.append(watch.objects)
+        if len(listed) == len(self._listed) and all(map(operator.is_, listed, self._listed)):
+            return self._current
+        seen = {
+            stored.key: stored
+            for (kind, _namespace), objects in zip(self._watches, listed, strict=True)
+            for stored in (parse_stored(kind, value) for value in objects.values())
+        }
+        self._listed, self._seen = listed, seen
+        if self._current is None or not _are_same(self._current, seen):
+            self._current = seen
         self._writer.poke()
         return self._current
 
@@ -99,7 +99,7 @@ class Cluster:
             for key, problems in settled.refused.items():
                 is_missed = not self._is_used and key in settled.missing
                 told = report.waiting_for if is_missed else report.warnings
-                told.extend(map(str, problems))
+                told.extend(tell_refusal(key, problem) for problem in problems)
             for key in settled.lingering:
                 report.warnings.append(f"{key} is gone, but others still need it")
         if self._writer.problem:

@@ -23,7 +23,7 @@ from deputize.config.file_set import FileSet, read_files
 from deputize.config.files import Signature, folders_of, is_folder, sign_files
 from deputize.config.loader import Loaded, check_files
 from deputize.config.problems import ConfigError, Problem
-from deputize.config.settling import InForce, Objects, Settled, settle
+from deputize.config.settling import InForce, Objects, Settled, settle, tell_refusal
 
 LOOK_SECONDS = 5.0
 """Longest time between two looks, for file systems that tell nothing."""
@@ -201,7 +201,7 @@ class Reloader:
         news = [each for each in settled.refused.items() if before.get(each[0]) != each[1]]
         for key, problems in news:
             for problem in problems:
-                _log.error("%s not taken: %s", key, problem)
+                _log.error("%s", tell_refusal(key, problem))
         if news:
             self._on_failed()
 

@@ -2,8 +2,8 @@
 
 Rules of this file:
 - Nothing waits for it: what is decided does not hang on what is told.
-- It writes only what differs, only onto the version it saw, and each text once: replicas that do
-  not agree do not take turns.
+- It writes only what differs, only onto the version it saw, and the same text seldom: replicas
+  that do not agree do not take turns.
 - What cannot be written is a warning, and is tried again a few times.
 """
 
@@ -20,6 +20,10 @@ from deputize.server.object_status import Condition, Ruling, conditions
 
 RETRY_SECONDS = 5.0
 MAX_TRIES = 5
+MAX_ERRORS = 3
+"""In one round; then the rest would hardly fare better."""
+REPEAT_SECONDS = 600.0
+"""Least time between two writes of the same text, where somebody else wrote another meanwhile."""
 JOIN_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
@@ -43,8 +47,8 @@ class StatusWriter:
         self._stored = stored
         self._write = write
         self._rulings: Mapping[ObjectKey, Ruling] = {}
-        self._written: dict[ObjectKey, Said] = {}
-        self._tries: dict[ObjectKey, int] = {}
+        self._written: dict[ObjectKey, tuple[Said, float]] = {}
+        self._tries = 0
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="object status", daemon=True)
@@ -63,7 +67,7 @@ class StatusWriter:
     def tell(self, rulings: Mapping[ObjectKey, Ruling]) -> None:
         """Says this from now on."""
         self._rulings = rulings
-        self._tries = {}
+        self._tries = 0
         self._wake.set()
 
     def poke(self) -> None:
@@ -71,35 +75,41 @@ class StatusWriter:
         self._wake.set()
 
     def look(self) -> bool:
-        """Writes what differs; whether something is to be tried again."""
+        """Writes what differs; whether it is to be tried again soon."""
         rulings, stored = self._rulings, self._stored()
-        problem, again = "", False
+        errors: list[str] = []
         for key, ruling in rulings.items():
             latest = stored.get(key)
             if self._stopping.is_set() or latest is None or not latest.is_same(ruling.stored):
                 continue
-            wanted = conditions(ruling, latest.conditions, time.time())
-            said = _said(latest, wanted)
-            if said in (self._written.get(key), _said(latest, latest.conditions)):
-                continue
             try:
-                self._write(latest, wanted)
-                self._written[key] = said
+                self._tell(ruling, latest)
             except KubernetesError as error:
                 if error.code not in _IGNORED:
-                    self._tries[key] = self._tries.get(key, 0) + 1
-                    again = again or self._tries[key] < MAX_TRIES
-                    problem = f"status of {key}: {error}"
+                    errors.append(f"status of {key}: {error}")
+            if len(errors) >= MAX_ERRORS:
+                break
+        problem = errors[0] if errors else ""
         if problem and problem != self.problem:
             _log.warning("%s", problem)
         self.problem = problem
-        self._written = {key: said for key, said in self._written.items() if key in stored}
-        return again
+        self._tries = self._tries + 1 if errors else 0
+        self._written = {key: each for key, each in self._written.items() if key in stored}
+        return 0 < self._tries < MAX_TRIES
+
+    def _tell(self, ruling: Ruling, latest: StoredObject) -> None:
+        wanted = conditions(ruling, latest.conditions, time.time())
+        said, now = _said(latest, wanted), time.monotonic()
+        before, written_at = self._written.get(latest.key, (None, 0.0))
+        is_recent = said == before and now - written_at < REPEAT_SECONDS
+        if not is_recent and said != _said(latest, latest.conditions):
+            self._write(latest, wanted)
+            self._written[latest.key] = said, now
 
     def _run(self) -> None:
         again = False
         while not self._stopping.is_set():
-            self._wake.wait(RETRY_SECONDS if again else None)
+            self._wake.wait(RETRY_SECONDS if again else REPEAT_SECONDS)
             self._wake.clear()
             try:
                 again = self.look()

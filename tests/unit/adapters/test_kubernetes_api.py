@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lightkube import KubeConfig
+from lightkube.config.models import Cluster, User
 
 from deputize.adapters import kubernetes_api
 from deputize.adapters.kubernetes_api import FORBIDDEN, GONE, KubernetesApi, KubernetesError
@@ -162,6 +164,34 @@ def test_a_version_that_is_too_old_is_told_apart(asked: Asked) -> None:
         with pytest.raises(KubernetesError) as caught:
             list(api.watch(*LIST, "1"))
         assert caught.value.code == GONE
+
+
+def test_a_token_that_was_replaced_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = ["first"]
+    shown: list[str] = []
+
+    def script(connection: socket.socket, _over: threading.Event) -> None:
+        head = connection.recv(65536).decode()
+        shown.append(head.lower().partition("authorization: bearer ")[2].partition("\r")[0])
+        refusal = http(b"{}", "401 Unauthorized")
+        connection.sendall(page() if shown[-1] == good[-1] else refusal)
+
+    file = tmp_path / "token"
+    file.write_text("first")
+    with running_server(script) as url:
+        # As in a pod, where the kubelet replaces the file.
+        user = User(token_file=str(file))
+        config = KubeConfig.from_one(cluster=Cluster(server=url), user=user)
+        monkeypatch.setattr(KubeConfig, "from_env", lambda: config)
+        api = KubernetesApi()
+        api.list(*LIST)
+        good.append("second")
+        file.write_text("second")
+        api.list(*LIST)
+        api.close()
+    assert shown == ["first", "first", "second"]
 
 
 def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deputize.config.file_set import FileSet
 from deputize.config.objects import PROFILE, StoredObject
 from deputize.config.problems import ConfigError
-from deputize.config.settling import InForce, Objects, Settled, settle
+from deputize.config.settling import InForce, Objects, Settled, settle, tell_refusal
 from tests.harness.config_files import POLICY, SERVICE, changed
 from tests.harness.stored_objects import (
     BROKEN_PATH,
@@ -193,6 +193,9 @@ def test_what_others_need_cannot_be_taken_away_by_a_change(files: FileSet) -> No
     settled = course.settle(calls, stored("b", SPEC, uid="b", generation=2))
     assert refused(settled) == {"b"}
     assert "team.a/read" in names(settled)
+    (problem,) = settled.refused[policy_key("b")]
+    told = tell_refusal(policy_key("b"), problem)
+    assert told.startswith("DelegationPolicy team/b is not taken: DelegationPolicy team/a: spec")
 
 
 def test_of_what_is_gone_only_stays_what_others_need(files: FileSet) -> None:

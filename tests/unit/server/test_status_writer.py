@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from deputize.adapters.kubernetes_api import CONFLICT, FORBIDDEN, KubernetesError
 from deputize.config.objects import ObjectKey, StoredObject
 from deputize.config.problems import Problem
+from deputize.server import status_writer
 from deputize.server.object_status import Condition, Ruling
 from deputize.server.status_writer import MAX_TRIES, StatusWriter
 from tests.harness.polling import wait_until
@@ -62,6 +65,28 @@ def test_replicas_that_disagree_do_not_take_turns() -> None:
         one.look()
         other.look()
     assert store.writes == 2
+
+
+def test_what_another_replica_wrote_does_not_stay_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(status_writer, "REPEAT_SECONDS", 0.0)
+    store = Store()
+    writer = writer_of(store)
+    writer.look()
+    # For example one of an older version, which is gone by now.
+    writer_of(store, PROBLEM).look()
+    writer.look()
+    assert store.accepted["status"] == "True"
+
+
+def test_a_server_that_refuses_is_not_asked_for_every_object() -> None:
+    store = Store(code=FORBIDDEN)
+    things = [stored(f"a{number}", SPEC) for number in range(50)]
+    writer = StatusWriter(lambda: by_key(*things), store.write)
+    writer.tell({each.key: Ruling(each, ()) for each in things})
+    writer.look()
+    assert store.writes == status_writer.MAX_ERRORS
 
 
 def test_what_changes_is_written_again() -> None:
