@@ -15,6 +15,11 @@ NAMES = ("operations.md", "install.md", "upgrade.md", "scale.md", "threat-model.
 PAGES = [Page(ROOT / "docs" / name, (ROOT / "docs" / name).read_text()) for name in NAMES]
 RULES = ROOT / "charts/deputize/files/alerts.yaml"
 
+
+def _page(name: str) -> Page:
+    return next(page for page in PAGES if page.path.name == name)
+
+
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -35,6 +40,16 @@ def test_named_recording_rules_exist(page: Page) -> None:
     groups = yaml.safe_load(RULES.read_text())["groups"]
     recorded = {rule.get("record") for group in groups for rule in group["rules"]}
     assert set(re.findall(r"(?<!urn:)\bdeputize:[a-z_]+:\w+", page.text)) <= recorded
+
+
+@pytest.mark.parametrize("name", ["upgrade.md", "operations.md"])
+def test_what_needs_a_restart_is_said(name: str) -> None:
+    source = (ROOT / "src/deputize/server/app.py").read_text()
+    fixed = re.findall(r'^ {8}"spec\.([\w.]+)":', source, re.MULTILINE)
+    assert len(fixed) > 3
+    lines = [line for line in _page(name).text.splitlines() if "at the next start" in line]
+    told = " ".join(lines).replace("config.", "")
+    assert [key for key in fixed if f"`{key.partition('.')[0]}" not in told] == []
 
 
 def test_each_failure_names_what_shows_it() -> None:
