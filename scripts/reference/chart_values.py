@@ -92,7 +92,9 @@ def _entry(node: Schema, root: Schema) -> Schema | None:
 
 def _kind(node: Schema, root: Schema) -> str:
     known = _resolved(node, root)
-    linked = _page_of(node) or _page_of(known.get("additionalProperties"))
+    linked = _page_of(node) or _page_of(
+        next(iter(known.get("patternProperties", {}).values()), None)
+    )
     if linked is not None:
         return linked
     if "enum" in known:

@@ -13,18 +13,20 @@ Thing = dict[str, Any]
 WORKLOADS = ("Deployment", "DaemonSet")
 
 
-def objects(values: Values, kind: str, **release: Any) -> list[Thing]:  # noqa: ANN401
+def objects(values: Values, kind: str, /, **release: Any) -> list[Thing]:  # noqa: ANN401
     """All objects of a kind."""
     return [each for each in render(values, **release) if each["kind"] == kind]
 
 
-def only(values: Values, kind: str, name: str = "deputize", **release: Any) -> Thing:  # noqa: ANN401
+def only(values: Values, kind: str, called: str = "deputize", /, **release: Any) -> Thing:  # noqa: ANN401
     """The one object of this kind and name.
 
     Raises:
         ValueError: there is none, or there are more.
     """
-    named = [each for each in objects(values, kind, **release) if each["metadata"]["name"] == name]
+    named = [
+        each for each in objects(values, kind, **release) if each["metadata"]["name"] == called
+    ]
     (found,) = named
     return found
 

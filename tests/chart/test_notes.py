@@ -1,0 +1,111 @@
+"""What who installs the chart is told: what to do next, and what most likely is not meant."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.chart_cases import CASES, GATEWAY
+from tests.harness.helm import notes
+
+SAFE: dict[str, Any] = {"proxies": [GATEWAY], "istio": {"enabled": True}}
+
+
+def provider(values: dict[str, Any]) -> dict[str, Any]:
+    """The extension provider, as one copies it into the mesh configuration."""
+    text = notes(values)
+    block = re.search(r"^extensionProviders:\n(?:  .*\n)+", text, re.MULTILINE)
+    assert block is not None
+    (only,) = yaml.safe_load(block[0])["extensionProviders"]
+    assert isinstance(only, dict)
+    return only
+
+
+def warned(values: dict[str, Any]) -> str:
+    """The warnings; empty if there are none."""
+    return notes(values).partition("\nWARNING\n")[2]
+
+
+def test_the_provider_fails_closed_within_its_time() -> None:
+    assert provider({}) == {
+        "name": "deputize",
+        "envoyExtAuthzGrpc": {
+            "service": "deputize.deputize.svc.cluster.local",
+            "port": 9191,
+            "timeout": "0.25s",
+            "failOpen": False,
+        },
+    }
+
+
+def test_the_provider_follows_the_values() -> None:
+    values = {
+        "istio": {"provider": "agents", "timeoutMillis": 1000},
+        "clusterDomain": "corp.example",
+    }
+    assert provider(values)["name"] == "agents"
+    assert provider(values)["envoyExtAuthzGrpc"]["timeout"] == "1s"
+    service = provider(values)["envoyExtAuthzGrpc"]["service"]
+    assert service == "deputize.deputize.svc.corp.example"
+
+
+def test_bodies_are_sent_whole_and_as_they_are() -> None:
+    body = provider(CASES["bodies"])["envoyExtAuthzGrpc"]["includeRequestBodyInCheck"]
+    assert body == {"maxRequestBytes": 1048576, "allowPartialMessage": False, "packAsBytes": True}
+
+
+def test_a_sidecar_is_named_with_its_namespace() -> None:
+    service = provider(CASES["sidecar in Istio"])["envoyExtAuthzGrpc"]["service"]
+    assert service == "deputize/deputize.sidecar.internal"
+
+
+def test_a_sidecar_is_applied_by_its_patch() -> None:
+    text = notes(CASES["sidecar"])
+    assert "kubectl get configmap deputize-sidecar -n deputize" in text
+    assert "kubectl patch deployment" in text
+
+
+@pytest.mark.parametrize(
+    ("case", "pod", "port"),
+    [
+        ("gateway", "deployment/deputize", 8080),
+        ("daemonset", "daemonset/deputize", 8080),
+        ("sidecar", "deployment/NAME", 9192),
+    ],
+)
+def test_it_says_how_to_check(case: str, pod: str, port: int) -> None:
+    text = " ".join(notes(CASES[case]).replace("\\\n", " ").split())
+    assert (
+        f"kubectl exec {pod} -n deputize -c deputize -- deputize doctor --config "
+        f"/etc/deputize/config/config.yaml --url http://127.0.0.1:{port}" in text
+    )
+
+
+def test_it_lists_what_is_fetched() -> None:
+    assert "https://idp.example.org\n" in notes({})
+    assert "https://security.example.org/deny.yaml" in notes(CASES["everything"])
+
+
+def test_it_warns_of_nothing_where_all_is_well() -> None:
+    assert warned(SAFE) == ""
+    assert warned(CASES["TLS of SPIRE"]) == ""
+    assert warned(CASES["sidecar"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({**SAFE, "proxies": []}, "NOBODY MAY ASK"),
+        ({"proxies": [GATEWAY]}, "NEITHER TLS NOR MESH"),
+        ({**SAFE, "replicas": 1}, "ONE POD"),
+        ({**SAFE, "networkPolicy": {"enabled": False}}, "NO NETWORK POLICY"),
+        ({**SAFE, "config": {"policyMode": "observe"}}, "NOTHING IS ENFORCED"),
+        ({**SAFE, "kubernetes": {"enabled": True}}, "crds.install"),
+    ],
+)
+def test_it_warns(values: dict[str, Any], word: str) -> None:
+    assert word in warned(values)
+    assert warned(values).count("\n- ") == 0
