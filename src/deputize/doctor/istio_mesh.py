@@ -15,7 +15,6 @@ from deputize.doctor.manifests import MESH, Manifest
 from deputize.doctor.reading import At
 from deputize.doctor.world import ISTIO_SECURITY, NAME, World
 
-ROOT_NAMESPACE = "istio-system"
 CUSTOM = "CUSTOM"
 
 _DEFAULT_SECONDS = 600.0

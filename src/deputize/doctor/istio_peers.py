@@ -11,12 +11,18 @@ from collections.abc import Iterator
 
 from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
-from deputize.doctor.istio_mesh import ROOT_NAMESPACE, our_policies
+from deputize.doctor.istio_mesh import our_policies
 from deputize.doctor.istio_policies import is_of_gateway, selector
 from deputize.doctor.listeners import find_open_listeners, gateways_of, target_refs
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
 from deputize.doctor.reading import At
-from deputize.doctor.world import GATEWAY_API, ISTIO_NETWORKING, ISTIO_SECURITY, World
+from deputize.doctor.world import (
+    GATEWAY_API,
+    ISTIO_NETWORKING,
+    ISTIO_SECURITY,
+    ROOT_NAMESPACE,
+    World,
+)
 
 ANNOTATION = "ambient.istio.io/xfcc-include-client-identity"
 WAYPOINT_CLASS = "istio-waypoint"

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
-from deputize.doctor.istio_mesh import ROOT_NAMESPACE, our_policies
+from deputize.doctor.istio_mesh import our_policies
 from deputize.doctor.listeners import target_refs
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
 from deputize.doctor.reading import At
-from deputize.doctor.world import Workload, World
+from deputize.doctor.world import ROOT_NAMESPACE, Workload, World
 
 MODE = "istio.io/dataplane-mode"
 
@@ -30,10 +30,8 @@ def selector(policy: Manifest) -> dict[str, str]:
 
 def selects(policy: Manifest, namespace: str, labels: dict[str, str]) -> bool:
     """Whether a policy is for pods with these labels there."""
-    if target_refs(policy):
-        return False
     here = policy.namespace == ROOT_NAMESPACE or is_same_namespace(policy.namespace, namespace)
-    return here and is_selected(labels, selector(policy))
+    return here and not target_refs(policy) and is_selected(labels, selector(policy))
 
 
 def find_policy_faults(world: World) -> Iterator[Finding]:
@@ -54,7 +52,7 @@ def _on_authorizer(policy: Manifest, world: World) -> Iterator[Finding]:
 def _without_target(policy: Manifest, world: World) -> Iterator[Finding]:
     if target_refs(policy):
         return
-    selected = [each for each in world.workloads if _selects_workload(policy, each)]
+    selected = _selected(policy, world)
     ambient = [each for each in selected if each.labels.get(MODE) == "ambient"]
     is_ambient = world.namespace_labels(policy.namespace).get(MODE) == "ambient"
     if ambient or (is_ambient and not is_of_gateway(selector(policy))):
@@ -65,8 +63,9 @@ def _without_target(policy: Manifest, world: World) -> Iterator[Finding]:
 def _on_tcp(policy: Manifest, world: World) -> Iterator[Finding]:
     if target_refs(policy):
         return
-    selected = [each for each in world.workloads if _selects_workload(policy, each)]
-    for service in world.of("", "Service") if selected else ():
+    selected = _selected(policy, world)
+    namespaces = sorted({each.manifest.namespace for each in selected})
+    for service in (each for name in namespaces for each in world.services_of(name)):
         wanted = service.spec["selector"]
         is_served = wanted.exists and any(
             is_same_namespace(each.manifest.namespace, service.namespace)
@@ -80,8 +79,9 @@ def _on_tcp(policy: Manifest, world: World) -> Iterator[Finding]:
                 yield at_place(policy.spec["rules"], Code.CUSTOM_ON_TCP, cause)
 
 
-def _selects_workload(policy: Manifest, workload: Workload) -> bool:
-    return selects(policy, workload.manifest.namespace, workload.labels)
+def _selected(policy: Manifest, world: World) -> list[Workload]:
+    wanted = selector(policy)
+    return [each for each in world.workloads_for(policy) if is_selected(each.labels, wanted)]
 
 
 def is_of_gateway(labels: dict[str, str]) -> bool:

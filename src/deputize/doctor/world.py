@@ -13,6 +13,7 @@ from deputize.doctor.reading import At
 
 NAME = "deputize"
 CHECK_PORT = 9191
+ROOT_NAMESPACE = "istio-system"
 GATEWAY_API = "gateway.networking.k8s.io"
 ISTIO_NETWORKING = "networking.istio.io"
 ISTIO_SECURITY = "security.istio.io"
@@ -53,7 +54,7 @@ class Settings:
         return self.spec.server.decision_timeout_millis / 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Workload:
     """A Deployment, DaemonSet or StatefulSet."""
 
@@ -64,7 +65,7 @@ class Workload:
         """The spec of its pods."""
         return self.manifest.at.dig("spec", "template", "spec")
 
-    @property
+    @cached_property
     def labels(self) -> dict[str, str]:
         """The labels of its pods."""
         return self.manifest.at.dig("spec", "template", "metadata", "labels").words
@@ -159,6 +160,32 @@ class World:
     def token_header(self) -> str:
         """The header that carries the token."""
         return self.settings.spec.token.header if self.settings else "authorization"
+
+    def workloads_for(self, policy: Manifest) -> list[Workload]:
+        """Those that a policy can be for: of its namespace, of all from that of the mesh."""
+        if policy.namespace in {"", ROOT_NAMESPACE}:
+            return self.workloads
+        by_namespace = self._workloads_by_namespace
+        return [*by_namespace.get(policy.namespace, ()), *by_namespace.get("", ())]
+
+    def services_of(self, namespace: str) -> list[Manifest]:
+        """The Services there; those without a namespace may be anywhere."""
+        by_namespace = self._services_by_namespace
+        return [*by_namespace.get(namespace, ()), *(by_namespace.get("", ()) if namespace else ())]
+
+    @cached_property
+    def _workloads_by_namespace(self) -> dict[str, list[Workload]]:
+        found: dict[str, list[Workload]] = defaultdict(list)
+        for each in self.workloads:
+            found[each.manifest.namespace].append(each)
+        return found
+
+    @cached_property
+    def _services_by_namespace(self) -> dict[str, list[Manifest]]:
+        found: dict[str, list[Manifest]] = defaultdict(list)
+        for each in self.of("", "Service"):
+            found[each.namespace].append(each)
+        return found
 
     def namespace_labels(self, name: str) -> dict[str, str]:
         """The labels of a Namespace."""
