@@ -80,7 +80,7 @@ def compose(
     Raises:
         ConfigError: with every problem in every file and object.
     """
-    used = sorted(objects, key=lambda each: each.key)
+    used = list(objects)
     policies = list(files.policies)
     profiles = {**files.profiles, **(others or {})}
     problems = list(files.problems)
@@ -111,7 +111,8 @@ def _digest(files: FileSet, objects: list[GoodObject]) -> str:
     if not objects:
         return files.digest
     digest = hashlib.sha256(files.digest.encode())
-    for each in objects:
+    # In one order, so that all who decide by the same objects say the same.
+    for each in sorted(objects, key=lambda each: each.key):
         digest.update(each.content)
     return digest.hexdigest()
 

@@ -11,7 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from deputize.config.file_set import FileSet
@@ -26,6 +26,7 @@ from deputize.config.objects import (
     without_rules,
 )
 from deputize.config.problems import ConfigError, Problem
+from deputize.config.references import check_references
 
 Objects = Mapping[ObjectKey, StoredObject]
 InForce = Mapping[ObjectKey, GoodObject]
@@ -65,7 +66,7 @@ def settle(files: FileSet, stored: Objects, before: InForce) -> Settled:
         if files.problems:
             # It cannot be good: find all that is wrong, and do not look for what would fit.
             compose(files, before.values())
-        changes, refused = _changes(stored, before)
+        changes, refused = _changes(files, stored, before)
         taking = _Taking(files, before)
         left = taking.take_all(changes)
         for key in left:
@@ -93,7 +94,7 @@ def begin(files: FileSet) -> Settled | None:
     return None
 
 
-def _changes(stored: Objects, before: InForce) -> tuple[Changes, Refused]:
+def _changes(files: FileSet, stored: Objects, before: InForce) -> tuple[Changes, Refused]:
     """What differs, in the order in which it is taken, and what is not good alone."""
     changes: Changes = {}
     refused: Refused = {}
@@ -102,7 +103,7 @@ def _changes(stored: Objects, before: InForce) -> tuple[Changes, Refused]:
         if kept is not None and kept.stored.is_same(latest):
             continue
         try:
-            changes[key] = read_object(latest)
+            changes[key] = _read(files, latest)
         except ConfigError as error:
             refused[key] = error.problems
             if kept is not None and kept.stored.uid != latest.uid:
@@ -113,12 +114,30 @@ def _changes(stored: Objects, before: InForce) -> tuple[Changes, Refused]:
     return changes, refused
 
 
+def _read(files: FileSet, stored: StoredObject) -> GoodObject:
+    """What can be told of an object without the others."""
+    good = read_object(stored)
+    unknown = check_references(good.document, files.known)
+    if unknown:
+        raise ConfigError(unknown)
+    return good
+
+
 def _rank(stored: StoredObject) -> tuple[bool, str, ObjectKey]:
     return not stored.was_accepted, stored.created, stored.key
 
 
 def _is_missed(stored: StoredObject, in_force: InForce) -> bool:
     return stored.key.kind == POLICY and stored.key not in in_force and not only_allows(stored)
+
+
+def _parts(changes: Changes, blamed: Container[str]) -> tuple[Changes, Changes]:
+    """Those without and with blame; two halves where that does not divide them."""
+    quiet = {key: change for key, change in changes.items() if str(key) not in blamed}
+    if 0 < len(quiet) < len(changes):
+        return quiet, {key: change for key, change in changes.items() if key not in quiet}
+    items = iter(changes.items())
+    return dict(itertools.islice(items, len(changes) // 2)), dict(items)
 
 
 class _Taking:
@@ -129,6 +148,8 @@ class _Taking:
         self.objects = dict(objects)
         self._loaded: Loaded | None = None
         self._problems: frozenset[Problem] = frozenset()
+        self._taken = 0
+        self._left_at: dict[ObjectKey, int] = {}
 
     def take_all(self, changes: Changes) -> Refused:
         """Takes what fits, and says why the rest does not."""
@@ -138,14 +159,12 @@ class _Taking:
             return {}
         self._adopt({}, *self._try({}))
         left: Refused = {}
-        pending = changes
-        while pending:
-            left = {}
-            self._take(pending, left)
-            if len(left) == len(pending):
-                break
+        self._judge(changes, loaded, problems, left)
+        while early := [k for k in changes if k in left and self._left_at[k] < self._taken]:
             # What was left may have needed what was taken after it.
-            pending = {key: changes[key] for key in left}
+            again = {key: changes[key] for key in early}
+            left = {key: each for key, each in left.items() if key not in again}
+            self._take(again, left)
         return left
 
     def take_back(self, key: ObjectKey, stored: StoredObject | None) -> None:
@@ -167,22 +186,32 @@ class _Taking:
         return self._loaded
 
     def _take(self, changes: Changes, left: Refused) -> None:
-        if not changes:
-            return
-        loaded, problems = self._try(changes)
-        if problems <= self._problems:
+        self._judge(changes, *self._try(changes), left)
+
+    def _judge(
+        self,
+        changes: Changes,
+        loaded: Loaded | None,
+        problems: frozenset[Problem],
+        left: Refused,
+    ) -> None:
+        """Takes these, of which it is known what they bring, or fewer of them."""
+        new = problems - self._problems
+        if not new:
             self._adopt(changes, loaded, problems)
         elif len(changes) == 1:
-            left |= dict.fromkeys(changes, tuple(sorted(problems - self._problems)))
+            left |= dict.fromkeys(changes, tuple(sorted(new)))
+            self._left_at |= dict.fromkeys(changes, self._taken)
         else:
-            items = iter(changes.items())
-            self._take(dict(itertools.islice(items, len(changes) // 2)), left)
-            self._take(dict(items), left)
+            for part in _parts(changes, {problem.file for problem in new}):
+                self._take(part, left)
 
     def _try(self, changes: Changes) -> tuple[Loaded | None, frozenset[Problem]]:
-        changed = {**self.objects, **changes}
+        """What comes of these; of two that disagree the later is blamed, so they come last."""
+        kept = [each for key, each in self.objects.items() if key not in changes]
         try:
-            loaded = compose(self._files, [each for each in changed.values() if each is not None])
+            changed = [each for each in changes.values() if each is not None]
+            loaded = compose(self._files, [*kept, *changed])
         except ConfigError as error:
             return None, frozenset(error.problems)
         return loaded, frozenset()
@@ -191,3 +220,4 @@ class _Taking:
         changed = {**self.objects, **changes}
         self.objects = {key: each for key, each in changed.items() if each is not None}
         self._loaded, self._problems = loaded, problems
+        self._taken += 1

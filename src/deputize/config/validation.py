@@ -15,7 +15,7 @@ from deputize.config.strict_yaml import Document
 ModelT = TypeVar("ModelT", bound=Model)
 
 _PLAIN = re.compile(r"[A-Za-z0-9/][A-Za-z0-9_./:-]*")
-_KINDS = ("DelegationPolicy", "DenyList", "PolicyTest", "ServiceConfig")
+_KINDS = ("DelegationPolicy", "DenyList", "IssuerProfile", "PolicyTest", "ServiceConfig")
 _QUOTED = '["{}"]'
 _BRACES = '"{{{}}}"'
 

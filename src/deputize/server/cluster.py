@@ -10,7 +10,7 @@ from deputize.adapters.kubernetes_watch import ObjectWatch
 from deputize.adapters.telemetry import SourceKind, Telemetry
 from deputize.config.objects import POLICY, PROFILE, ObjectKey, StoredObject, parse_stored
 from deputize.config.settling import Objects, Settled, tell_refusal
-from deputize.server.object_status import Condition, rulings
+from deputize.server.object_status import Condition, outcomes
 from deputize.server.sources import SourceReport
 from deputize.server.status_writer import StatusWriter
 
@@ -83,7 +83,7 @@ class Cluster:
         As long as none of it is used, only what is wrong.
         """
         self._settled, self._is_used = settled, is_used
-        said = rulings(settled, stored)
+        said = outcomes(settled, stored)
         self._writer.tell({key: each for key, each in said.items() if is_used or each.problems})
 
     def report(self) -> SourceReport:

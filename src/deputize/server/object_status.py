@@ -27,32 +27,34 @@ Condition = Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class Outcome:
     """What became of one generation of an object; `problems` keep it out of force."""
 
     stored: StoredObject
     problems: tuple[Problem, ...]
 
 
-def rulings(settled: Settled, stored: Mapping[ObjectKey, StoredObject]) -> dict[ObjectKey, Ruling]:
+def outcomes(
+    settled: Settled, stored: Mapping[ObjectKey, StoredObject]
+) -> dict[ObjectKey, Outcome]:
     """What became of every object."""
-    return {key: Ruling(each, settled.refused.get(key, ())) for key, each in stored.items()}
+    return {key: Outcome(each, settled.refused.get(key, ())) for key, each in stored.items()}
 
 
-def conditions(ruling: Ruling, before: Sequence[Condition], now: float) -> list[Condition]:
+def conditions(outcome: Outcome, before: Sequence[Condition], now: float) -> list[Condition]:
     """The conditions its object is to have, `now` in epoch seconds; those of others stay."""
     time = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     since = {
         each.get("type"): (each.get("status"), each.get("lastTransitionTime")) for each in before
     }
     wanted: list[Condition] = []
-    for kind, status, reason, message in _said(ruling):
+    for kind, status, reason, message in _said(outcome):
         old_status, old_time = since.get(kind, (None, None))
         wanted.append(
             {
                 "type": kind,
                 "status": status,
-                "observedGeneration": ruling.stored.generation,
+                "observedGeneration": outcome.stored.generation,
                 "lastTransitionTime": old_time if old_status == status and old_time else time,
                 "reason": reason,
                 "message": message,
@@ -61,10 +63,10 @@ def conditions(ruling: Ruling, before: Sequence[Condition], now: float) -> list[
     return [*(each for each in before if each.get("type") not in _OWN), *wanted]
 
 
-def _said(ruling: Ruling) -> tuple[tuple[str, str, str, str], ...]:
-    if ruling.problems:
+def _said(outcome: Outcome) -> tuple[tuple[str, str, str, str], ...]:
+    if outcome.problems:
         return (
-            (ACCEPTED, "False", "Invalid", _told(ruling.problems)),
+            (ACCEPTED, "False", "Invalid", _told(outcome.problems)),
             (PROGRAMMED, "False", "NotAccepted", "this generation is not in force"),
         )
     return (

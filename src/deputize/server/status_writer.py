@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 
 from deputize.adapters.kubernetes_api import CONFLICT, NOT_FOUND, KubernetesError
 from deputize.config.objects import ObjectKey, StoredObject
-from deputize.server.object_status import Condition, Ruling, conditions
+from deputize.server.object_status import Condition, Outcome, conditions
 
 RETRY_SECONDS = 5.0
 MAX_TRIES = 5
@@ -46,7 +46,7 @@ class StatusWriter:
         self.problem = ""
         self._stored = stored
         self._write = write
-        self._rulings: Mapping[ObjectKey, Ruling] = {}
+        self._outcomes: Mapping[ObjectKey, Outcome] = {}
         self._written: dict[ObjectKey, tuple[Said, float]] = {}
         self._tries = 0
         self._wake = threading.Event()
@@ -64,9 +64,9 @@ class StatusWriter:
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
 
-    def tell(self, rulings: Mapping[ObjectKey, Ruling]) -> None:
+    def tell(self, outcomes: Mapping[ObjectKey, Outcome]) -> None:
         """Says this from now on."""
-        self._rulings = rulings
+        self._outcomes = outcomes
         self._tries = 0
         self._wake.set()
 
@@ -76,14 +76,14 @@ class StatusWriter:
 
     def look(self) -> bool:
         """Writes what differs; whether it is to be tried again soon."""
-        rulings, stored = self._rulings, self._stored()
+        outcomes, stored = self._outcomes, self._stored()
         errors: list[str] = []
-        for key, ruling in rulings.items():
+        for key, outcome in outcomes.items():
             latest = stored.get(key)
-            if self._stopping.is_set() or latest is None or not latest.is_same(ruling.stored):
+            if self._stopping.is_set() or latest is None or not latest.is_same(outcome.stored):
                 continue
             try:
-                self._tell(ruling, latest)
+                self._tell(outcome, latest)
             except KubernetesError as error:
                 if error.code not in _IGNORED:
                     errors.append(f"status of {key}: {error}")
@@ -97,8 +97,8 @@ class StatusWriter:
         self._written = {key: each for key, each in self._written.items() if key in stored}
         return 0 < self._tries < MAX_TRIES
 
-    def _tell(self, ruling: Ruling, latest: StoredObject) -> None:
-        wanted = conditions(ruling, latest.conditions, time.time())
+    def _tell(self, outcome: Outcome, latest: StoredObject) -> None:
+        wanted = conditions(outcome, latest.conditions, time.time())
         said, now = _said(latest, wanted), time.monotonic()
         before, written_at = self._written.get(latest.key, (None, 0.0))
         is_recent = said == before and now - written_at < REPEAT_SECONDS

@@ -3,6 +3,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -328,3 +329,47 @@ def test_of_each_object_its_last_good_generation_is_in_force(
             assert all(in_force[name] == last_good[name] for name in good_now)
             if batch == 1:
                 assert in_force == last_good
+
+
+SPECS = {
+    "speaks": SPEAKS,
+    "speaks otherwise": {"resources": [MCP | {"protocol": "a2a"}]},
+    "calls": CALLS,
+    "both": {**SPEAKS, **CALLS},
+    "plain": SPEC,
+    "broken": BROKEN,
+}
+ROUNDS = st.lists(
+    st.dictionaries(st.sampled_from((*NAMES, "d")), st.sampled_from(sorted(SPECS))), max_size=4
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(ROUNDS, st.randoms(use_true_random=False))
+def test_as_much_is_in_force_as_fits_together_whatever_the_order(
+    shared_files: FileSet, rounds: list[dict[str, str]], source: Random
+) -> None:
+    course, shuffled = Course(shared_files), Course(shared_files)
+    uids = {name: f"uid-{name}" for name in (*NAMES, "d")}
+    for generation, specs in enumerate(rounds, 1):
+        there = [
+            stored(name, SPECS[spec], uid=uids[name], generation=generation)
+            for name, spec in specs.items()
+        ]
+        before = course.in_force
+        settled = course.settle(*there)
+        source.shuffle(there)
+        assert shuffled.settle(*there).loaded.digest == settled.loaded.digest
+        for each in there:
+            kept = settled.in_force.get(each.key)
+            is_new = kept is not None and kept.stored.is_same(each)
+            assert is_new != (each.key in settled.refused)
+            assert is_new or kept is before.get(each.key)
+        joint = {each for key in settled.refused for each in settled.refused[key]}
+        joint_pointers = {each.pointer for each in joint if BROKEN_PATH not in each.message}
+        assert joint_pointers <= {"spec.resources[0]", "spec.rules[0].mcp"}
+        assert {key.name for key in settled.lingering}.isdisjoint(specs)
+        for key in settled.lingering:
+            policy = settled.in_force[key].policy
+            assert policy is not None
+            assert policy.spec.rules == []

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from deputize.config.problems import Problem
-from deputize.server.object_status import MAX_MESSAGE, Condition, Ruling, conditions
+from deputize.server.object_status import MAX_MESSAGE, Condition, Outcome, conditions
 from tests.harness.stored_objects import SPEC, stored
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
@@ -12,8 +12,8 @@ PROBLEM = Problem("DelegationPolicy team/a", 0, "spec", "is wrong")
 
 
 def told(*problems: Problem, before: tuple[Condition, ...] = ()) -> dict[object, Condition]:
-    ruling = Ruling(stored("a", SPEC, generation=3), problems)
-    return {each["type"]: each for each in conditions(ruling, before, NOW)}
+    outcome = Outcome(stored("a", SPEC, generation=3), problems)
+    return {each["type"]: each for each in conditions(outcome, before, NOW)}
 
 
 def test_a_good_object_is_accepted_and_programmed() -> None:

@@ -10,7 +10,7 @@ from deputize.adapters.kubernetes_api import CONFLICT, FORBIDDEN, KubernetesErro
 from deputize.config.objects import ObjectKey, StoredObject
 from deputize.config.problems import Problem
 from deputize.server import status_writer
-from deputize.server.object_status import Condition, Ruling
+from deputize.server.object_status import Condition, Outcome
 from deputize.server.status_writer import MAX_TRIES, StatusWriter
 from tests.harness.polling import wait_until
 from tests.harness.stored_objects import SPEC, by_key, stored
@@ -44,7 +44,7 @@ class Store:
 
 def writer_of(store: Store, *problems: Problem) -> StatusWriter:
     writer = StatusWriter(store.read, store.write)
-    writer.tell({store.thing.key: Ruling(store.thing, problems)})
+    writer.tell({store.thing.key: Outcome(store.thing, problems)})
     return writer
 
 
@@ -84,7 +84,7 @@ def test_a_server_that_refuses_is_not_asked_for_every_object() -> None:
     store = Store(code=FORBIDDEN)
     things = [stored(f"a{number}", SPEC) for number in range(50)]
     writer = StatusWriter(lambda: by_key(*things), store.write)
-    writer.tell({each.key: Ruling(each, ()) for each in things})
+    writer.tell({each.key: Outcome(each, ()) for each in things})
     writer.look()
     assert store.writes == status_writer.MAX_ERRORS
 
@@ -93,7 +93,7 @@ def test_what_changes_is_written_again() -> None:
     store = Store()
     writer = writer_of(store)
     for problems in ((), (PROBLEM,), (), (PROBLEM,)):
-        writer.tell({store.thing.key: Ruling(store.thing, problems)})
+        writer.tell({store.thing.key: Outcome(store.thing, problems)})
         writer.look()
         assert store.accepted["status"] == ("False" if problems else "True")
 
@@ -130,6 +130,6 @@ def test_its_thread_writes_when_told() -> None:
     store = Store()
     writer = StatusWriter(store.read, store.write)
     writer.start()
-    writer.tell({store.thing.key: Ruling(store.thing, ())})
+    writer.tell({store.thing.key: Outcome(store.thing, ())})
     wait_until(lambda: store.accepted, SECONDS)
     writer.stop()
