@@ -16,7 +16,7 @@ from deputize.cli.main import app
 from deputize.doctor.findings import Code, Report
 from deputize.doctor.live_grpc import ask_port
 from tests.harness.check_message import make_check
-from tests.harness.config_files import replace_file
+from tests.harness.config_files import changed, replace_file
 from tests.harness.grpc_client import ask, open_channel
 from tests.harness.issuer import Issuer
 from tests.harness.jwks_endpoint import running_jwks_endpoint
@@ -85,8 +85,12 @@ def test_a_sound_service_with_tls_is_silent_beside_manifests_of_each_kind(tmp_pa
 
     with running_live(tmp_path, change=change) as live:
         arguments = everything(live)
-        for name in ("istio", "envoy", "agentgateway", "gateways"):
-            arguments += ["--manifests", MANIFESTS / f"{name}.yaml"]
+        # Budgets are kept in memory here, so there may be one replica only.
+        one = tmp_path / "istio.yaml"
+        one.write_text(changed((MANIFESTS / one.name).read_text(), "replicas: 2", "replicas: 1"))
+        others = [MANIFESTS / f"{name}.yaml" for name in ("envoy", "agentgateway", "gateways")]
+        for file in (one, *others):
+            arguments += ["--manifests", file]
         assert found(arguments) == []
 
 
