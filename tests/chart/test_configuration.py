@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from deputize.config.loader import load
 from scripts.reference.chart_values import SHORTEST
 from tests.chart.chart_cases import EVERYTHING, REDIS
 from tests.chart.chart_objects import container, objects, only, pod_spec, service_config
@@ -50,6 +51,29 @@ def test_false_and_zero_are_kept() -> None:
     spec = service_config({"config": settings})
     assert spec["server"]["drain"] == {"delaySeconds": 0}
     assert spec["peer"]["requireCertificate"] is False
+
+
+def test_texts_come_through_as_they_are(tmp_path: Path) -> None:
+    texts = [
+        "yes",
+        "0x10",
+        "1e3",
+        "010",
+        "null",
+        "~",
+        "a: b",
+        "# a",
+        "{{ a }}",
+        "a\n  b\n",
+        "Zoë",
+        "'\"",
+    ]
+    values = {"config": {"delegation": {"forbiddenActors": texts}}, "files": {"a": texts[-1]}}
+    assert service_config(values)["delegation"]["forbiddenActors"] == texts
+    assert only(values, "ConfigMap", "deputize-files")["data"] == values["files"]
+    config = write_config(render(values), tmp_path)
+    assert config is not None
+    assert load(config).service.delegation.forbidden_actors == texts
 
 
 def test_policies_become_files() -> None:
@@ -133,7 +157,7 @@ def test_objects_are_read_and_only_their_status_is_written() -> None:
     assert read["resources"] == ["delegationpolicies", "issuerprofiles"]
     assert set(read["verbs"]) == {"get", "list", "watch"}
     assert write["resources"] == [f"{name}/status" for name in read["resources"]]
-    assert set(write["verbs"]) == {"patch", "update"}
+    assert write["verbs"] == ["patch"]
     for rule in (read, write):
         assert rule["apiGroups"] == ["deputize.dev"]
 

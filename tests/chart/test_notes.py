@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.chart_cases import CASES, GATEWAY
+from tests.chart.chart_cases import CASES, GATEWAY, REDIS
 from tests.harness.helm import notes
 
 SAFE: dict[str, Any] = {"proxies": [GATEWAY], "istio": {"enabled": True}}
@@ -104,6 +104,10 @@ def test_it_warns_of_nothing_where_all_is_well() -> None:
         ({**SAFE, "networkPolicy": {"enabled": False}}, "NO NETWORK POLICY"),
         ({**SAFE, "config": {"policyMode": "observe"}}, "NOTHING IS ENFORCED"),
         ({**SAFE, "kubernetes": {"enabled": True}}, "crds.install"),
+        (
+            {**SAFE, "config": None, "existingConfigMap": "mine", "replay": REDIS},
+            "existingConfigMap",
+        ),
     ],
 )
 def test_it_warns(values: dict[str, Any], word: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.chart.chart_cases import EVERYTHING
 from tests.chart.chart_objects import container, objects, only, pod_spec, service_config
-from tests.harness.helm import render
+from tests.harness.helm import CHART, render
 
 NAME = {"app.kubernetes.io/name": "deputize", "app.kubernetes.io/instance": "deputize"}
 
@@ -148,6 +150,12 @@ def test_labels_and_annotations_are_added() -> None:
     template = only(EVERYTHING, "Deployment")["spec"]["template"]["metadata"]
     assert template["labels"]["tier"] == "control"
     assert template["annotations"] == EVERYTHING["podAnnotations"]
+
+
+def test_the_chart_runs_the_version_it_comes_with() -> None:
+    version = tomllib.loads((CHART.parents[1] / "pyproject.toml").read_text())["project"]["version"]
+    assert container({})["image"] == f"deputize:{version}"
+    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["version"] == version
 
 
 def test_a_digest_is_part_of_the_image() -> None:

@@ -19,6 +19,9 @@
 {{- if eq "observe" (dig "policyMode" "" .config) }}
 - NOTHING IS ENFORCED: `config.policyMode` is `observe`, so what policies refuse is let in.
 {{- end }}
+{{- if and .existingConfigMap (or (ne .tls.source "none") .replay.redis.existingSecret .kubernetes.enabled) }}
+- `existingConfigMap`: `tls`, `replay` and `kubernetes` only mount and permit; {{ .existingConfigMap }} must use what they bring.
+{{- end }}
 {{- if and .kubernetes.enabled (not .crds.install) }}
 - `crds.install` is off: the cluster must have the definitions of DelegationPolicy and IssuerProfile already.
 {{- end }}
