@@ -3,6 +3,7 @@
 Rules of this file:
 - What `lightkube` knows is used for finding the server and for showing who we are: in a pod its
   service account, whose token it reads again when it is refused, else the file of `KUBECONFIG`.
+  Where it could not connect, all of it is read again: an authority may have been replaced.
 - Every answer has a bound in time and size. A watch that says nothing ends, and is begun again:
   a connection that is dead does not look like a cluster in which nothing happens.
 - Lists are asked of the store itself, not of what a server remembers.
@@ -13,6 +14,7 @@ Source: Kubernetes, "API concepts" (lists in chunks, watches, bookmarks, 410 Gon
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +33,9 @@ MAX_LIST_BYTES = 64 * 1024 * 1024
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 _PAGE = 250
 _MAX_MESSAGE = 300
+
+_FAULTS = (OSError, RuntimeError, ValueError)
+"""Of the network, of a client that another thread closed, of a kubeconfig that became wrong."""
 
 Object = Mapping[str, Any]
 
@@ -71,7 +76,9 @@ class KubernetesApi:
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._http = _open_client()
+        self._is_doubted = False
 
     def list(self, plural: str, namespace: str) -> Listing:
         """All objects of a kind in a namespace.
@@ -142,7 +149,16 @@ class KubernetesApi:
 
     def close(self) -> None:
         """Ends every watch."""
-        self._http.close()
+        with self._lock:
+            self._http.close()
+
+    def _client(self) -> httpx2.Client:
+        with self._lock:
+            if self._is_doubted and not self._http.is_closed:
+                fresh = _open_client()
+                self._http.close()
+                self._http, self._is_doubted = fresh, False
+            return self._http
 
     @contextmanager
     def _ask(
@@ -158,12 +174,13 @@ class KubernetesApi:
 
         timeout = httpx2.Timeout(SECONDS, read=quiet or SECONDS)
         try:
-            with self._http.stream(method, path, timeout=timeout, **parts) as answer:
+            with self._client().stream(method, path, timeout=timeout, **parts) as answer:
                 if not answer.is_success:
                     message = _message(_read(answer, MAX_EVENT_BYTES)) or answer.reason_phrase
                     raise KubernetesError(message, answer.status_code)
                 yield answer
-        except (httpx2.HTTPError, httpx2.StreamError, ConfigError, OSError) as error:
+        except (httpx2.HTTPError, httpx2.StreamError, ConfigError, *_FAULTS) as error:
+            self._is_doubted |= isinstance(error, httpx2.ConnectError)
             raise KubernetesError(f"{type(error).__name__}: {error}") from None
 
 

@@ -451,7 +451,7 @@ class PolicySpec(Model):
 
 
 class DelegationPolicy(Model):
-    """A policy file: who may act for whom on what."""
+    """A policy: who may act for whom on what."""
 
     api_version: Literal["deputize.dev/v1alpha1"]
     """Always `deputize.dev/v1alpha1`."""

@@ -125,6 +125,22 @@ def test_a_server_that_is_not_there_is_an_error(
     assert caught.value.code == 0
 
 
+def test_where_it_could_not_connect_it_reads_again_where_to(
+    tmp_path: Path, open_api: Callable[[str], KubernetesApi]
+) -> None:
+    nowhere = f"http://{HOST}:{free_port()}"
+    api, file = open_api(nowhere), tmp_path / "kubeconfig"
+    text = file.read_text()
+    with running_server(answer(page("a"))) as url:
+        for wrong in ("no: [", text):
+            file.write_text(wrong)
+            with pytest.raises(KubernetesError):
+                api.list(*LIST)
+        file.write_text(text.replace(nowhere, url))
+        assert len(api.list(*LIST).objects) == 1
+        api.close()
+
+
 def test_a_server_that_says_nothing_is_an_error(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
