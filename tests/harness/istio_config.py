@@ -87,7 +87,11 @@ def run_cluster(manifests: Iterable[Manifest]) -> Cluster:
 
 
 def generate(mesh: Path, cluster: Cluster, node: ProxyNode, folder: Path) -> dict[str, Any]:
-    """`listeners`, `clusters` and `routes` of the proxy, as JSON of their protobuf messages."""
+    """`listeners`, `clusters` and `routes` of the proxy, as JSON of their protobuf messages.
+
+    `ztunnel` has the policies for all ztunnels, each an `authorization` with the reason of the
+    `problem` for which it is refused, or an empty text.
+    """
     file = folder / f"{node.name}.manifests.yaml"
     file.write_text(yaml.safe_dump_all(cluster.objects))
     asked = {

@@ -1,4 +1,5 @@
-// Listeners prints what Istio would send to one proxy: its listeners and its clusters, as JSON.
+// Listeners prints what Istio would send to one proxy, as JSON: its listeners, clusters and routes, and
+// beside them the policies that it would send to ztunnels.
 //
 // It is Istio's own control plane, in memory, as Istio's tests run it (pilot/test/xds): it reads the
 // manifests that a cluster would hold, so nothing here knows how a filter is written. For waypoints
@@ -103,6 +104,7 @@ func generate(meshFile, proxyText string, manifests []string) ([]byte, error) {
 			"listeners": asJSON(t, listeners),
 			"clusters":  asJSON(t, server.Clusters(node)),
 			"routes":    asJSON(t, server.RoutesFromListeners(node, listeners)),
+			"ztunnel":   ztunnelPolicies(t, server),
 		}
 		answer, err = json.MarshalIndent(parts, "", " ")
 		if err != nil {
@@ -110,6 +112,27 @@ func generate(meshFile, proxyText string, manifests []string) ([]byte, error) {
 		}
 	})
 	return answer, err
+}
+
+// ztunnelPolicies are all that ztunnels are sent, each with why it is refused, if it is.
+func ztunnelPolicies(t test.Failer, server *xds.FakeDiscoveryServer) []json.RawMessage {
+	written := []json.RawMessage{}
+	for _, policy := range server.Env().Policies(nil) {
+		problem := ""
+		if policy.Binding.Status != nil {
+			problem = policy.Binding.Status.Reason
+		}
+		entry := map[string]any{
+			"problem":       problem,
+			"authorization": asJSON(t, []proto.Message{policy.Authorization})[0],
+		}
+		text, err := json.Marshal(entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written = append(written, text)
+	}
+	return written
 }
 
 func readAll(files []string) (string, error) {
