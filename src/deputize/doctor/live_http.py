@@ -51,6 +51,8 @@ def ask_service(url: str, loaded: Loaded | None, report: Report) -> list[Sample]
         report.add([found_at(base, Code.NO_ANSWER, cause)])
         return None
     report.checked.append(f"readiness of {base}")
+    if loaded is not None and loaded.service.kubernetes is not None:
+        report.unchecked.append(f"whether {base} uses these files: it uses objects beside them")
     report.add(_judge(readiness, base, loaded))
     report.add(find_skew(answer.skew, base, loaded))
     try:
@@ -139,7 +141,9 @@ def _judge(readiness: Readiness, where: str, loaded: Loaded | None) -> Iterator[
         is_observing = text.startswith(_OBSERVING)
         code = Code.OBSERVE_MODE if is_observing else Code.SERVICE_WARNS
         yield found_at(where, code, text)
-    if loaded is not None and readiness.digest and readiness.digest != loaded.digest:
+    # Objects are a part of what it uses, and not of what was given.
+    is_whole = loaded is not None and loaded.service.kubernetes is None
+    if loaded is not None and is_whole and readiness.digest not in {"", loaded.digest}:
         cause = f"it uses {readiness.digest[:12]}, the files given here are {loaded.digest[:12]}"
         yield found_at(where, Code.OTHER_CONFIG, cause)
 

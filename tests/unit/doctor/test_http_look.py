@@ -9,15 +9,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from deputize.cli.main import app
+from deputize.config.loader import load
 from deputize.doctor import http_look
 from deputize.doctor.findings import Code, Report
 from deputize.doctor.http_look import LookError, look
 from deputize.doctor.live_http import ask_service
+from tests.harness.config_files import SERVICE, changed, write_world
 from tests.harness.loopback import HOST, http_server
 
 
@@ -143,3 +146,18 @@ def test_what_a_service_says_steers_no_terminal() -> None:
     assert max(map(len, result.stdout.splitlines())) < 1000
     assert written.stdout.isascii()
     assert "\x1b" not in written.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "codes"), [("", {Code.OTHER_CONFIG}), ("  kubernetes: {namespaces: [a]}\n", set())]
+)
+def test_another_digest_tells_of_other_files_unless_there_are_objects(
+    settings: str, codes: set[Code], tmp_path: Path
+) -> None:
+    service = changed(SERVICE, "  policies: [policies]\n", f"  policies: [policies]\n{settings}")
+    loaded = load(write_world(tmp_path, service=service))
+    body = json.dumps({"waiting_for": [], "warnings": [], "policy_digest": "0" * 64}).encode()
+    report = Report()
+    with answering(200, body) as (url, _):
+        ask_service(url, loaded, report)
+    assert {each.code for each in report.findings} - {Code.NO_ANSWER} == codes
