@@ -103,6 +103,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
 """By the key that the message must name."""
 
 MORE: list[tuple[str, dict[str, Any]]] = [
+    ("podLabels", {"istio": ISTIO, "podLabels": {"sidecar.istio.io/inject": "false"}}),
     ("tls.source", {**SIDECAR, "tls": CERT_MANAGER}),
     ("probes.readiness", {**SIDECAR, "probes": {"readiness": "grpc"}}),
     ("istio.protect[0]", {"istio": {**ISTIO, "protect": [{**ORDERS, "targetRefs": [WAYPOINT]}]}}),

@@ -137,10 +137,14 @@ where it is, and what to do.
 {{- if and (not .serviceAccount.create) (not .serviceAccount.name) }}
 - serviceAccount.name: needed with `serviceAccount.create: false`
 {{- end }}
+{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{- if .istio.enabled }}
+{{- $own = concat $own (include "deputize.meshLabels" $ | fromYaml | keys) }}
+{{- end }}
 {{- range $key, $labels := dict "labels" .labels "podLabels" .podLabels }}
-{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
-{{- if hasKey $labels $label }}
-- {{ $key }}: {{ $label }} is the chart's own
+{{- range $label := keys $labels | sortAlpha }}
+{{- if has $label $own }}
+- {{ $key }}: {{ $label }} is set by the chart
 {{- end }}
 {{- end }}
 {{- end }}

@@ -29,7 +29,8 @@
 
 {{/* The first writes the files once, so that they are there when the service starts; the second keeps them fresh. */}}
 {{- define "deputize.spiffeHelpers" -}}
-{{- range $name, $isDaemon := dict "fetch-svid" false "renew-svid" true }}
+{{- range $name := list "fetch-svid" "renew-svid" }}
+{{- $isDaemon := eq $name "renew-svid" }}
 - name: {{ $name }}
   image: {{ $.Values.tls.spire.image }}
   imagePullPolicy: {{ $.Values.image.pullPolicy }}
