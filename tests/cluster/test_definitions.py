@@ -21,7 +21,8 @@ from tests.harness.config_files import POLICY
 
 GROUP = "/apis/deputize.dev/v1alpha1/namespaces/default"
 PLURALS = {"DelegationPolicy": "delegationpolicies", "IssuerProfile": "issuerprofiles"}
-DEFINITIONS = Path("charts/deputize/files/crds")
+ROOT = Path(__file__).resolve().parents[2]
+DEFINITIONS = ROOT / "charts/deputize/files/crds"
 RULE: dict[str, Any] = yaml.safe_load(POLICY)["spec"]["rules"][0]
 FORBID = {key: value for key, value in RULE.items() if key != "scopes"} | {"effect": "forbid"}
 HOLDS = {"claim": "team", "equals": "sales"}
@@ -247,7 +248,7 @@ def test_the_server_and_the_service_agree(server: ApiServer) -> None:
 
 
 def test_every_profile_that_comes_with_deputize_could_be_an_object(server: ApiServer) -> None:
-    for file in sorted(Path("src/deputize/profiles").glob("*.yaml")):
+    for file in sorted((ROOT / "src/deputize/profiles").glob("*.yaml")):
         spec = yaml.safe_load(file.read_text())["spec"]
         assert mistakes(IssuerProfileFile, spec) == []
         assert said(server, spec, "IssuerProfile") == ""

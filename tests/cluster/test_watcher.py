@@ -22,7 +22,8 @@ from tests.harness.service import DeputizeProcess
 
 SECONDS = 30
 GROUP = "/apis/deputize.dev/v1alpha1"
-DEFINITIONS = Path("charts/deputize/files/crds")
+ROOT = Path(__file__).resolve().parents[2]
+DEFINITIONS = ROOT / "charts/deputize/files/crds"
 SPEC: dict[str, Any] = yaml.safe_load(POLICY)["spec"]
 UNSEEN = "/v1/{id"
 """A path that only the service can tell is none."""
