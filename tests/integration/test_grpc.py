@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,11 +139,15 @@ def test_without_keys_nothing_is_served_until_they_are_there(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_unix_socket_is_as_good_as_a_port(tmp_path: Path, transport: str) -> None:
+    socket = tmp_path / "deputize.sock"
+
     def change(spec: dict[str, Any]) -> None:
-        spec["server"]["grpc"]["listen"] = [f"unix:{tmp_path / 'deputize.sock'}"]
+        spec["server"]["grpc"]["listen"] = [f"unix:{socket}"]
 
     with running_live(tmp_path, transport=transport, change=change) as live:
         assert live.ask().allowed
+        # A proxy with another user can ask if it is in the group; nobody else can.
+        assert stat.S_IMODE(socket.stat().st_mode) == 0o660
 
 
 def test_there_may_be_several_addresses(tmp_path: Path) -> None:

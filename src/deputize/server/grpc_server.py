@@ -12,6 +12,7 @@ Source: Envoy `api/envoy/service/auth/v3/external_auth.proto`.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import cast
 
 import grpc
@@ -24,6 +25,10 @@ from deputize.server.tls import server_credentials
 
 SERVICE = external_auth_pb2.DESCRIPTOR.services_by_name["Authorization"].full_name
 HEALTH_NAMES = ("", SERVICE)
+SOCKET_MODE = 0o660
+"""Of a Unix socket: the proxy beside us is another user, and asks as a member of the group."""
+
+_SOCKET = "unix:"
 
 
 class GrpcServer:
@@ -93,5 +98,9 @@ def _names(context: grpc.ServicerContext) -> tuple[str, ...]:
 
 def _bind(server: grpc.Server, settings: Grpc, address: str) -> int:
     if settings.tls is None:
-        return server.add_insecure_port(address)
-    return server.add_secure_port(address, server_credentials(settings.tls))
+        port = server.add_insecure_port(address)
+    else:
+        port = server.add_secure_port(address, server_credentials(settings.tls))
+    if address.startswith(_SOCKET):
+        Path(address.removeprefix(_SOCKET)).chmod(SOCKET_MODE)
+    return port
