@@ -16,7 +16,6 @@ from deputize.config.loader import Loaded
 from deputize.config.problems import ConfigError, visible_text
 from deputize.doctor.examination import examine
 from deputize.doctor.findings import Code, Finding, Report
-from deputize.doctor.live_grpc import ask_port
 from deputize.doctor.live_http import ask_service
 from deputize.doctor.live_sources import ask_sources
 from deputize.doctor.manifests import read_manifests
@@ -24,9 +23,9 @@ from deputize.doctor.settings import needs_of, read_own, settings_of
 from deputize.doctor.table import MEANINGS
 from deputize.doctor.unused import Decided, decided_of_metrics, decided_of_rules, find_unused
 from deputize.doctor.world import World
-from deputize.server.http_server import MAX_PORT
 
 _ADDRESS = re.compile(r"unix:/.+|(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_MAX_PORT = 65535
 _URL = re.compile(r"https?://[^/?#@\s]+/?")
 
 
@@ -103,6 +102,8 @@ def doctor(
         if decided is None and samples is not None:
             decided = decided_of_metrics(url, samples)
     if grpc is not None:
+        from deputize.doctor.live_grpc import ask_port  # noqa: PLC0415 - others need no gRPC
+
         ask_port(grpc, report)
     if loaded is not None and decided is not None:
         report.add(find_unused(decided, loaded))
@@ -111,7 +112,7 @@ def doctor(
 
 def _is_address(text: str) -> bool:
     match = _ADDRESS.fullmatch(text)
-    return match is not None and int(match["port"] or 0) <= MAX_PORT
+    return match is not None and int(match["port"] or 0) <= _MAX_PORT
 
 
 def _examine_files(loaded: Loaded | None, paths: list[Path], report: Report) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,10 +14,10 @@ from deputize.config.deny_list import MAX_BYTES, parse_deny_list
 from deputize.config.issuer_schema import KeySource
 from deputize.config.loader import Loaded
 from deputize.config.problems import ConfigError
-from deputize.config.schema import DenyListSource, Replay
+from deputize.config.schema import DenyListSource, Replay, ServiceSpec
 from deputize.core.jws import JwsError
 from deputize.core.keys import Algorithm, parse_jwk_set
-from deputize.doctor.certificates import find_ending
+from deputize.doctor.certificates import find_ending, find_ending_authorities
 from deputize.doctor.findings import Code, Finding, Report, found_at
 from deputize.doctor.http_look import LookError, look
 from deputize.doctor.live_http import find_skew
@@ -42,12 +42,16 @@ def ask_sources(loaded: Loaded, report: Report) -> None:
         report.add(_deny_list(source))
         report.checked.append(f"deny list {source.file or show_url(source.url or '')}")
     tls = service.server.grpc.tls
-    for file in filter(None, (tls.certificate_file, tls.client_ca_file) if tls else ()):
-        report.add(_certificate(file))
-        report.checked.append(f"certificate {file}")
+    if tls is not None:
+        report.add(_read_certificates(tls.certificate_file, find_ending))
+        report.checked.append(f"certificate {tls.certificate_file}")
+    for file in _authority_files(service):
+        report.add(_read_certificates(file, find_ending_authorities))
+        report.checked.append(f"authorities {file}")
     if service.replay.url_file is not None:
         report.add(_redis(service.replay, service.replay.url_file))
         report.checked.append("replay store")
+    _tell_unasked(service, report)
 
 
 def _keys(
@@ -102,11 +106,37 @@ def _deny_list(source: DenyListSource) -> Iterator[Finding]:
         yield found_at(name, Code.DENY_LIST_UNUSABLE, str(error.problems[0]))
 
 
-def _certificate(file: str) -> Iterator[Finding]:
+def _authority_files(service: ServiceSpec) -> list[str]:
+    """Every file with authorities, each once."""
+    tls = service.server.grpc.tls
+    files = [tls.client_ca_file if tls else None, service.replay.ca_file]
+    files += [each.ca_file for each in service.peer.bundles]
+    files += [each.ca_file for each in service.deny_lists]
+    files += [each.keys.ca_file for each in service.approvals.services] if service.approvals else []
+    for entry in service.issuers:
+        files += [
+            entry.keys.ca_file,
+            entry.status_lists.ca_file if entry.status_lists else None,
+            entry.introspection.ca_file if entry.introspection else None,
+        ]
+    return list(dict.fromkeys(file for file in files if file is not None))
+
+
+def _read_certificates(file: str, judge: Callable[[bytes, str], list[Finding]]) -> list[Finding]:
     try:
-        yield from find_ending(Path(file).read_bytes(), file)
+        return judge(Path(file).read_bytes(), file)
     except OSError as error:
-        yield found_at(file, Code.CERTIFICATE_UNUSABLE, f"{error.strerror}")
+        return [found_at(file, Code.CERTIFICATE_UNUSABLE, f"{error.strerror}")]
+
+
+def _tell_unasked(service: ServiceSpec, report: Report) -> None:
+    """What would need a secret, a token, or a peer."""
+    report.unchecked += [f"trust bundle of {each.trust_domain}" for each in service.peer.bundles]
+    for entry in service.issuers:
+        if entry.status_lists is not None:
+            report.unchecked.append(f"status lists of {entry.issuer}: tokens name them")
+        if entry.introspection is not None:
+            report.unchecked.append(f"introspection at {entry.issuer}: it needs a secret")
 
 
 def _redis(settings: Replay, file: str) -> Iterator[Finding]:

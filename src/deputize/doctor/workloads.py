@@ -46,6 +46,10 @@ def _grace(ours: Workload, world: World) -> Iterator[Finding]:
 def _replicas(ours: Workload, world: World) -> Iterator[Finding]:
     at = ours.manifest.spec["replicas"]
     several = (at.whole or 1) > 1 or ours.manifest.kind == "DaemonSet"
+    for scaler in world.of("autoscaling", "HorizontalPodAutoscaler"):
+        target, most = scaler.spec["scaleTargetRef"], scaler.spec["maxReplicas"]
+        if target["name"].text == ours.manifest.name and (most.whole or 1) > 1:
+            at, several = most, True
     store = world.settings.spec.replay.store if world.settings else ""
     if several and store == "memory" and world.needs.counts:
         cause = (

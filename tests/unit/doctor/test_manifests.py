@@ -52,3 +52,17 @@ def test_what_is_near_to_a_fault_is_silent(change: dict[str, str], tmp_path: Pat
     file = tmp_path / "manifests.yaml"
     file.write_text(changed(SETS[change["set"]].read_text(), change["old"], change["new"]))
     assert found("--manifests", file) == []
+
+
+def test_an_autoscaler_makes_replicas_too(tmp_path: Path) -> None:
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "deputize", "namespace": "deputize"},
+        "spec": {"scaleTargetRef": {"name": "deputize"}, "maxReplicas": 3},
+    }
+    text = changed(SETS["istio"].read_text(), "  replicas: 2\n", "")
+    redis = "      replay: {store: redis, urlFile: /etc/deputize/redis/url}\n"
+    file = tmp_path / "manifests.yaml"
+    file.write_text(f"{changed(text, redis, '')}\n---\n{json.dumps(scaler)}\n")
+    assert [each["code"] for each in found("--manifests", file)] == ["memory-with-replicas"]

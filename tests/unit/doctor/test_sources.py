@@ -119,6 +119,12 @@ def no_certificate(folder: Path) -> Iterator[str]:
     yield with_certificate(folder, b"-----BEGIN CERTIFICATE-----\n")
 
 
+def ended_authorities(folder: Path) -> Iterator[str]:
+    (folder / "deny.yaml").write_text(deny_list())
+    (folder / "ca.pem").write_bytes(to_pem(make_certificate(not_after=time.time() - DAY)) * 2)
+    yield with_settings("  denyLists: [{file: deny.yaml, caFile: ca.pem}]\n")
+
+
 FAULTS: dict[Fault, Code] = {
     nobody: Code.KEYS_UNREACHABLE,
     no_keys: Code.KEYS_UNUSABLE,
@@ -133,6 +139,7 @@ FAULTS: dict[Fault, Code] = {
     ended_certificate: Code.CERTIFICATE_UNUSABLE,
     early_certificate: Code.CERTIFICATE_UNUSABLE,
     no_certificate: Code.CERTIFICATE_UNUSABLE,
+    ended_authorities: Code.CERTIFICATE_UNUSABLE,
 }
 
 
@@ -152,10 +159,13 @@ def test_a_fault_gives_its_code_and_no_other(fault: Fault, tmp_path: Path) -> No
 
 def test_what_can_be_had_is_silent(tmp_path: Path) -> None:
     (tmp_path / "deny.yaml").write_text(deny_list())
+    old = make_certificate(not_after=time.time() - DAY)
+    # Of several authorities one that is good is enough.
+    (tmp_path / "ca.pem").write_bytes(to_pem(old) + to_pem(make_certificate()))
     (tmp_path / "tls.pem").write_bytes(to_pem(make_certificate()))
-    settings = "  denyLists: [{file: deny.yaml}]\n"
+    settings = "  denyLists: [{file: deny.yaml, caFile: ca.pem}]\n"
     with running_jwks_endpoint(Issuer(ISSUER_URL).jwks) as url:
         service = changed(with_settings(settings), "file: jwks.json", f"url: {url}")
         report = ask(tmp_path, service)
     assert report.findings == set()
-    assert len(report.checked) == 2
+    assert len(report.checked) == 3
