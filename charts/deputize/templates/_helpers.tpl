@@ -17,12 +17,15 @@ app.kubernetes.io/name: {{ include "deputize.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{- define "deputize.ownLabels" -}}
+{{ include "deputize.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
 {{- define "deputize.labels" -}}
-{{- $own := include "deputize.selectorLabels" . | fromYaml -}}
-{{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion -}}
-{{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
-{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
-{{- merge $own .Values.labels | toYaml -}}
+{{- merge (include "deputize.ownLabels" . | fromYaml) .Values.labels | toYaml -}}
 {{- end -}}
 
 {{/* `metadata` of an object: (list $ "suffix of its name" "its namespace, if another"). */}}

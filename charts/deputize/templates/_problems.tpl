@@ -44,7 +44,8 @@ where it is, and what to do.
 
 {{- define "deputize.problems.callers" -}}
 {{- $names := "" -}}
-{{- if ne .Values.tls.source "none" }}{{ $names = "`tls`" }}{{ else if include "deputize.mesh" . }}{{ $names = "`istio`" }}{{ end -}}
+{{- if include "deputize.mesh" . }}{{ $names = "`istio`" }}{{ end -}}
+{{- if ne .Values.tls.source "none" }}{{ $names = "`tls`" }}{{ end -}}
 {{- range $key, $entries := dict "proxies" .Values.proxies "monitoring.from" .Values.monitoring.from -}}
 {{- range $position, $entry := $entries -}}
 {{- with $entry -}}
@@ -137,7 +138,7 @@ where it is, and what to do.
 {{- if and (not .serviceAccount.create) (not .serviceAccount.name) }}
 - serviceAccount.name: needed with `serviceAccount.create: false`
 {{- end }}
-{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{- $own := include "deputize.ownLabels" $ | fromYaml | keys }}
 {{- if .istio.enabled }}
 {{- $own = concat $own (include "deputize.meshLabels" $ | fromYaml | keys) }}
 {{- end }}
