@@ -59,7 +59,10 @@ def test_the_algorithms_for_keys_are_those_for_tokens(tmp_path: Path) -> None:
         service = with_keys(lines).replace("      algorithms: [ES256]\n", "")
         loaded = load(write_world(tmp_path, service=service))
         (entry,) = loaded.service.issuers
-        assert allowed_algorithms(effective_keys(entry)) == loaded.compiled.issuers[ISSUER_URL].algorithms
+        assert (
+            allowed_algorithms(effective_keys(entry))
+            == loaded.compiled.issuers[ISSUER_URL].algorithms
+        )
 
 
 def test_how_tokens_may_be_used(tmp_path: Path) -> None:
