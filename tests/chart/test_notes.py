@@ -68,6 +68,17 @@ def test_a_sidecar_is_applied_by_its_patch() -> None:
     assert "kubectl patch deployment" in text
 
 
+def test_another_proxy_of_the_pod_is_told_where_to_ask() -> None:
+    assert "unix:/run/deputize/check.sock" in notes(CASES["sidecar"])
+    assert "127.0.0.1:9191" in notes(CASES["sidecar on loopback"])
+    assert "extensionProviders" not in notes(CASES["sidecar"])
+
+
+def test_istio_must_start_before_what_it_probes() -> None:
+    assert "ENABLE_NATIVE_SIDECARS" in notes(CASES["sidecar in Istio"])
+    assert "ENABLE_NATIVE_SIDECARS" not in notes(CASES["sidecar"])
+
+
 @pytest.mark.parametrize(
     ("case", "pod", "port"),
     [

@@ -107,6 +107,10 @@ MORE: list[tuple[str, dict[str, Any]]] = [
     ("tls.source", {**SIDECAR, "tls": CERT_MANAGER}),
     ("probes.readiness", {**SIDECAR, "probes": {"readiness": "grpc"}}),
     ("istio.protect[0]", {"istio": {**ISTIO, "protect": [{**ORDERS, "targetRefs": [WAYPOINT]}]}}),
+    (
+        "istio.protect[0]",
+        {"istio": {**ISTIO, "protect": [{"name": "all", "namespace": "istio-system"}]}},
+    ),
     ("proxies[0]", {"proxies": [{**GATEWAY, "spiffeId": "spiffe://a.example/b"}]}),
     ("terminationGracePeriodSeconds", {**EVERYTHING, "terminationGracePeriodSeconds": 30}),
 ]

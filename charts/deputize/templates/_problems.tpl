@@ -111,10 +111,12 @@ where it is, and what to do.
 {{- if ge (add .body.maxBytes 131072) (int $message) }}
 - istio.body.maxBytes: must be 131072 below `config.server.grpc.maxMessageBytes` ({{ int $message }}), which has the headers, too
 {{- end }}
+{{- /* A policy without labels in the root namespace is for the whole mesh. */}}
+{{- $widest := list .rootNamespace (ternary "" $.Release.Namespace (eq $.Values.shape "sidecar")) }}
 {{- range $position, $_ := .protect }}
 {{- if and .podLabels .targetRefs }}
 - istio.protect[{{ $position }}]: give one of `podLabels`, `targetRefs`
-{{- else if and (eq .namespace $.Release.Namespace) (ne $.Values.shape "sidecar") (not (or .podLabels .targetRefs)) }}
+{{- else if and (has .namespace $widest) (not (or .podLabels .targetRefs)) }}
 - istio.protect[{{ $position }}]: would have this service ask itself; give `podLabels` or `targetRefs`
 {{- end }}
 {{- end }}
