@@ -44,7 +44,7 @@ def find_policy_faults(world: World) -> Iterator[Finding]:
 
 def _on_authorizer(policy: Manifest, world: World) -> Iterator[Finding]:
     for ours in world.ours:
-        if selects(policy, ours.manifest.namespace, ours.labels):
+        if not ours.is_beside and selects(policy, ours.manifest.namespace, ours.labels):
             cause = f"it is for {ours.manifest.title} too: each check would need a check"
             yield at_place(policy.spec, Code.CUSTOM_ON_AUTHORIZER, cause)
 

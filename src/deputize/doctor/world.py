@@ -21,6 +21,7 @@ ISTIO_SECURITY = "security.istio.io"
 _WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 _LOCAL = ("unix:", "127.", "localhost:", "[::1]:")
 _APP = "app.kubernetes.io/name"
+_PROXY = "istio-proxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,25 @@ class Workload:
     @property
     def containers(self) -> list[At]:
         """Its containers that are deputize, or all."""
-        found = self.pod["containers"].items
-        return [at for at in found if _is_ours(at)] or found
+        return [at for at in self._running if _is_ours(at)] or self._running
 
     @property
     def is_ours(self) -> bool:
         """Whether deputize runs in it."""
-        return self.labels.get(_APP) == NAME or any(map(_is_ours, self.pod["containers"].items))
+        return self.labels.get(_APP) == NAME or any(map(_is_ours, self._running))
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether deputize runs in it beside what it protects."""
+        others = (at for at in self._running if at["name"].text != _PROXY and not _is_ours(at))
+        return self.labels.get(_APP) != NAME and any(others)
+
+    @property
+    def _running(self) -> list[At]:
+        """All containers that go on running, those of sidecars too."""
+        sidecars = self.pod["initContainers"].items
+        beside = [at for at in sidecars if at["restartPolicy"].text == "Always"]
+        return self.pod["containers"].items + beside
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,7 @@ class World:
                 and service.spec["selector"].exists
                 and is_selected(ours.labels, service.spec["selector"].words)
                 for ours in self.ours
+                if not ours.is_beside
             )
         ]
 
