@@ -62,8 +62,7 @@ UP = scraped("up")
 READY = named(
     "kube_pod_container_status_ready", namespace="deputize", pod=POD, container="deputize"
 )
-FAILED_RELOADS = scraped("deputize_config_reloads_total", result="failed")
-LOADED_AT = scraped("deputize_config_loaded_timestamp_seconds")
+CONFIG_PROBLEMS = scraped("deputize_config_problems")
 FAILED_FETCHES = scraped(
     "deputize_source_fetches_total", kind="keys", name="source", result="failed"
 )
@@ -76,8 +75,7 @@ CHECKS = scraped("deputize_decision_duration_seconds_count")
 HEALTHY: Series = {
     UP: "1x300",
     READY: "1x300",
-    FAILED_RELOADS: "0x300",
-    LOADED_AT: "0x300",
+    CONFIG_PROBLEMS: "0x300",
     FAILED_FETCHES: "0x300",
     REPLAY_ENTRIES: "100x300",
     SINK_FAILURES: "0x300",
@@ -156,16 +154,16 @@ CASES: tuple[Case, ...] = (
     Case("not ready", {READY: "1x9 0x300"}, ("warning DeputizeNotReady",)),
     Case(
         "a wrong file",
-        {FAILED_RELOADS: "0x9 1x300"},
+        {CONFIG_PROBLEMS: "0x9 1x300"},
         ("warning DeputizeReloadFailed",),
     ),
-    Case("a wrong file, long ago", {FAILED_RELOADS: "0x9 1x300"}, steps=90),
-    Case("a wrong file, then a good one", {FAILED_RELOADS: "0x9 1x300", LOADED_AT: "0x10 630x300"}),
     Case(
-        "a good file, then a wrong one",
-        {FAILED_RELOADS: "0x15 1x300", LOADED_AT: "0x12 780x300"},
+        "a wrong file, long ago",
+        {CONFIG_PROBLEMS: "0x9 1x300"},
         ("warning DeputizeReloadFailed",),
+        steps=90,
     ),
+    Case("a wrong file, taken back", {CONFIG_PROBLEMS: "0x9 2x5 0x300"}),
     Case(
         "a bug",
         {refused(Reason.SYSTEM_INTERNAL): "0x9 1x300"},

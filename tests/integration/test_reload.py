@@ -103,9 +103,11 @@ def test_a_broken_policy_changes_no_decision_and_is_reported(live: Live) -> None
             load.wait_for_more(50)
         (warning,) = warnings(live)
         assert live.readiness()["ready"] is True
+        assert live.process.metric("deputize_config_problems") == 1
         count = live.process.metric("deputize_config_reloads_total", result="failed")
         in_place(live, WIDER)
         wait_until(lambda: warnings(live) == [], SECONDS, "the repair")
+        assert live.process.metric("deputize_config_problems") == 0
         bad.wait_for_more(50)
     assert f"{live.policy_file}:{line_of(BROKEN, '[get]')}: spec.rules[0].methods[0]" in warning
     assert count == failed + 1

@@ -100,6 +100,11 @@ class Telemetry:
             "When the configuration in use was loaded.",
             registry=self.registry,
         )
+        self._problems = Gauge(
+            "deputize_config_problems",
+            "Problems of files and objects that are there but not in use; 0 when all are in use.",
+            registry=self.registry,
+        )
         self._rules = Gauge("deputize_rules", "Rules in use.", registry=self.registry)
         self._source_age = Gauge(
             "deputize_source_age_seconds",
@@ -177,6 +182,10 @@ class Telemetry:
         self._good_reloads.inc()
         self._loaded.set(loaded_at)
         self._rules.set(rules)
+
+    def watch_config_problems(self, count: Callable[[], float]) -> None:
+        """Reports how much is wrong with what is not in use, whenever metrics are read."""
+        self._problems.set_function(count)
 
     def fetch_counter(self, kind: SourceKind, name: str) -> Callable[[bool], None]:
         """Counts the fetches of a source, by whether they succeeded."""

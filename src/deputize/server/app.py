@@ -80,6 +80,7 @@ class App:
             on_changed=self._sources.poke_files,
             cluster=self._cluster,
         )
+        self.telemetry.watch_config_problems(lambda: self._reloader.problem_count)
 
     def start(self) -> None:
         """Begins to serve; `readiness` tells when checks should come."""

@@ -87,6 +87,12 @@ class Reloader:
         if first is not None:
             self._adopt(first, NO_OBJECTS)
 
+    @property
+    def problem_count(self) -> int:
+        """How much is wrong with what is there and not in use; 0 when all of it is in use."""
+        refused = self.settled.refused.values() if self.settled is not None else ()
+        return len(self.problems) + len(self.unfit) + sum(map(len, refused))
+
     def start(self) -> None:
         """Watches from now on."""
         self._thread.start()

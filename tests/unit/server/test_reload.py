@@ -119,6 +119,7 @@ def test_a_broken_change_is_reported_and_not_used(watching: Watching) -> None:
     assert problem.line == line_of(broken, "[get]")
     assert problem.pointer == "spec.rules[0].methods[0]"
     assert (len(watching.loaded), watching.failures) == (1, 1)
+    assert watching.reloader.problem_count == 1
 
 
 def test_the_same_problem_is_reported_once(watching: Watching) -> None:
@@ -134,7 +135,7 @@ def test_a_repair_clears_the_problem(watching: Watching, repaired: str) -> None:
     watching.reloader.look()
     watching.policy_file.write_text(repaired)
     watching.reloader.look()
-    assert watching.reloader.problems == ()
+    assert (watching.reloader.problems, watching.reloader.problem_count) == ((), 0)
     assert watching.loaded[-1].digest == load(watching.folder / "deputize.yaml").digest
 
 

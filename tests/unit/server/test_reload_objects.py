@@ -120,6 +120,7 @@ def test_a_broken_change_is_told_and_changes_nothing(watching: Watching) -> None
         watching.see(broken)
     assert (len(watching.loaded), watching.failures) == (1, 1)
     assert list(watching.cluster.told[-1][0].refused) == [broken.key]
+    assert watching.reloader.problem_count == 1
 
 
 def test_what_may_forbid_holds_up_a_start_and_nothing_later(watching: Watching) -> None:
