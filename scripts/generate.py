@@ -15,6 +15,8 @@ from pathlib import Path
 
 from scripts.reference import (
     audit_event,
+    chart_schema,
+    chart_values,
     commands,
     config_keys,
     crds,
@@ -40,6 +42,8 @@ GENERATORS: tuple[Callable[[Path], Files], ...] = (
     stubs.generate,  # from protos/
     schemas.generate,  # from config/schema.py, issuer_schema.py, deny_list.py, core/audit_event.py
     crds.generate,  # from config/policy_schema.py, issuer_schema.py and reference/crd_rules.py
+    chart_schema.generate,  # from the same models, into the schema of the chart's values
+    chart_values.generate,  # from values.schema.json and values.yaml of the chart
     example_token.generate,  # from itself
     example_audit.generate,  # from core/ and docs/examples/
     issuer_profiles.generate,  # from src/deputize/profiles

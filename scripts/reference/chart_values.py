@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from scripts.reference import chart_schema
 from scripts.reference.json_types import Schema
 from scripts.reference.markdown import code, page, table
 
@@ -41,7 +42,7 @@ _HEADER = ("Key", "Type", "Default", "Meaning")
 
 def generate(root: Path) -> dict[Path, bytes]:
     """The page."""
-    schema: Schema = json.loads((root / _CHART / "values.schema.json").read_text(encoding="utf-8"))
+    schema: Schema = json.loads(chart_schema.generate(root)[chart_schema.FILE])
     values = yaml.safe_load((root / _CHART / "values.yaml").read_text(encoding="utf-8"))
     rows = [
         (f"`{name}`", _kind(node, schema), _default(values, name), str(node["description"]))
