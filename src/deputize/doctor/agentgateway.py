@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from deputize.doctor.asks import Ask, Body, at_place, read_size
+from deputize.doctor.asks import Ask, at_place, read_body
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.listeners import find_open_listeners, gateways_of
 from deputize.doctor.manifests import AGENTGATEWAY, Manifest, is_same_namespace
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
 from deputize.doctor.world import World
 
 GROUP = "agentgateway.dev"
@@ -87,7 +87,6 @@ def _of_file(at: At, place: At) -> Asking:
     host, _, port = at["host"].text.rpartition(":")
     service, grpc = at["service"], at.dig("protocol", "grpc")
     failure, body = at["failureMode"], at["includeRequestBody"]
-    http = at.dig("protocol", "http")
     headers = at["includeRequestHeaders"]
     ask = Ask(
         proxy="agentgateway",
@@ -98,17 +97,12 @@ def _of_file(at: At, place: At) -> Asking:
         timeout=at.dig("policies", "http", "requestTimeout"),
         default_seconds=None,
         fail_open=failure if failure.text.lower() == "allow" else None,
-        body=_body(body) if body.exists else None,
-        over_http=http if http.exists else None,
+        body=read_body(body, is_text=not body["packAsBytes"].is_on),
+        over_http=at.dig("protocol", "http").if_there,
         hidden=headers if headers.items else None,
         sends_certificate=_sends_certificate(grpc["metadata"]),
     )
     return Asking(ask, grpc["metadata"], at["cache"], place["jwtAuth"], place["tls"])
-
-
-def _body(at: At) -> Body:
-    partial, is_text = at["allowPartialMessage"], not at["packAsBytes"].is_on
-    return Body(at, at["maxRequestBytes"].whole, partial if partial.is_on else None, is_text)
 
 
 def _of_objects(world: World) -> Iterator[Asking]:
@@ -123,9 +117,9 @@ def _of_objects(world: World) -> Iterator[Asking]:
 
 
 def _of_object(at: At, policy: Manifest, jwt: At, policies: Sequence[Manifest]) -> Asking:
-    backend, failure, forward = at["backendRef"], at["failureMode"], at["forwardBody"]
+    backend, failure = at["backendRef"], at["failureMode"]
     name, namespace = backend["name"].text, backend["namespace"].text or policy.namespace
-    metadata, http = at.dig("grpc", "requestMetadata"), at["http"]
+    metadata = at.dig("grpc", "requestMetadata")
     ask = Ask(
         proxy="agentgateway",
         at=at,
@@ -137,10 +131,8 @@ def _of_object(at: At, policy: Manifest, jwt: At, policies: Sequence[Manifest]) 
         default_seconds=None,
         fail_open=failure if failure.text == "FailOpen" else None,
         # It always sends parts, as text; there is nothing to set.
-        body=Body(forward, read_size(forward["maxSize"].text), None, is_text=False)
-        if forward.exists
-        else None,
-        over_http=http if http.exists else None,
+        body=read_body(at["forwardBody"], is_text=False),
+        over_http=at["http"].if_there,
         sends_certificate=_sends_certificate(metadata),
     )
     return Asking(ask, metadata, at["cache"], jwt, policy=policy)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.manifests import Manifest, is_same_namespace
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
 from deputize.doctor.world import NAME, World
 
 HEADER_BYTES = 128 * 1024
@@ -90,6 +90,14 @@ def find_missing_bodies(asks: Sequence[Ask], world: World) -> Iterator[Finding]:
 def at_place(at: At, code: Code, cause: str) -> Finding:
     """A finding at a place in a manifest."""
     return Finding(at.file, at.line, at.where, code, cause)
+
+
+def read_body(at: At, *, is_text: bool) -> Body | None:
+    """What a proxy is told there to send of bodies; None where it is told nothing."""
+    if not at.exists:
+        return None
+    size = at["maxRequestBytes"].if_there or at["maxSize"]
+    return Body(at, read_size(size.text), at["allowPartialMessage"].if_on, is_text)
 
 
 def read_seconds(text: str) -> float | None:

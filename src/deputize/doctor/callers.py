@@ -15,7 +15,7 @@ from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.istio_policies import selects
 from deputize.doctor.manifests import is_same_namespace, is_selected
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
 from deputize.doctor.world import ISTIO_SECURITY, Workload, World
 
 _EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
@@ -28,36 +28,27 @@ def find_open_ports(world: World) -> Iterator[Finding]:
     if settings is not None and settings.open_listen is None:
         return
     lax: list[At] = []
-    tls = settings.spec.server.grpc.tls if settings else None
+    tls = world.server.grpc.tls
     if settings is not None and tls is not None:
         if tls.allowed_callers is not None:
             return
         lax = [settings.at.dig("spec", "server", "grpc", "tls")]
     for ours in world.ours:
-        guards = [*lax, *_lax_guards(ours, world)]
-        yield from _judge(guards, ours.manifest.spec, is_kept=_is_kept(ours, world))
+        guards = _guards(ours, world).values()
+        if all(guards):
+            yield from _judge([*lax, *(open_[0] for open_ in guards)], ours.manifest.spec)
     if not world.ours and settings is not None and settings.open_listen is not None:
-        yield from _judge(lax, settings.open_listen, is_kept=False)
+        yield from _judge(lax, settings.open_listen)
 
 
-def _judge(lax: list[At], at: At, *, is_kept: bool) -> Iterator[Finding]:
-    if is_kept:
-        return
+def _judge(lax: list[At], at: At) -> Iterator[Finding]:
+    """Without a guard that lets only some in; `lax` are those that let everybody in."""
     for guard in lax:
         cause = "it lets everybody ask, and whoever asks can claim to be any peer"
         yield at_place(guard, Code.CALLERS_EVERYBODY, cause)
     if not lax:
         cause = "nothing keeps others from asking, and whoever asks can claim to be any peer"
         yield at_place(at, Code.CALLERS_UNRESTRICTED, cause)
-
-
-def _is_kept(ours: Workload, world: World) -> bool:
-    """Whether some guard lets only some in."""
-    return any(not open_ for open_ in _guards(ours, world).values())
-
-
-def _lax_guards(ours: Workload, world: World) -> list[At]:
-    return [open_[0] for open_ in _guards(ours, world).values() if open_]
 
 
 def _guards(ours: Workload, world: World) -> dict[str, list[At]]:

@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from deputize.doctor.asks import Ask, Body, at_place
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.manifests import ENVOY, Manifest
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
 from deputize.doctor.world import World
 
 _DEFAULT_SECONDS = 0.2
-_ALL = frozenset({"HUNDRED", ""})
 
 
 def read_asks(world: World) -> Iterator[Ask]:
@@ -59,9 +58,7 @@ def _ask(at: At, bootstrap: Manifest) -> Ask:
     grpc = _get(at, "grpc_service")
     name = _get(_get(grpc, "envoy_grpc"), "cluster_name")
     uri = _get(_get(grpc, "google_grpc"), "target_uri")
-    http = _get(at, "http_service")
     hidden = [_get(at, "allowed_headers"), _get(at, "disallowed_headers")]
-    open_ = _get(at, "failure_mode_allow")
     return Ask(
         proxy="Envoy",
         at=at,
@@ -70,9 +67,9 @@ def _ask(at: At, bootstrap: Manifest) -> Ask:
         port=_cluster_port(bootstrap, name.text),
         timeout=_get(grpc, "timeout"),
         default_seconds=_DEFAULT_SECONDS,
-        fail_open=open_ if open_.is_on else None,
+        fail_open=_get(at, "failure_mode_allow").if_on,
         body=_body(_get(at, "with_request_body")),
-        over_http=http if http.exists else None,
+        over_http=_get(at, "http_service").if_there,
         hidden=next((each for each in hidden if each.exists), None),
         fraction=_fraction(at),
         sends_certificate=_get(at, "include_peer_certificate").is_on,
@@ -95,20 +92,15 @@ def _fraction(at: At) -> At | None:
     value = _get(_get(at, "filter_enabled"), "default_value")
     if not value.exists:
         return None
-    whole = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
-    return (
-        value
-        if (value["numerator"].whole or 0) < whole.get(value["denominator"].text, 100)
-        else None
-    )
+    whole = {"TEN_THOUSAND": 10_000, "MILLION": 1_000_000}.get(value["denominator"].text, 100)
+    return value if (value["numerator"].whole or 0) < whole else None
 
 
 def _body(at: At) -> Body | None:
     if not at.exists:
         return None
-    partial, packed = _get(at, "allow_partial_message"), _get(at, "pack_as_bytes")
-    size = _get(at, "max_request_bytes").whole
-    return Body(at, size, partial if partial.is_on else None, not packed.is_on)
+    size, packed = _get(at, "max_request_bytes").whole, _get(at, "pack_as_bytes")
+    return Body(at, size, _get(at, "allow_partial_message").if_on, not packed.is_on)
 
 
 def _listener(chain: At) -> Iterator[Finding]:

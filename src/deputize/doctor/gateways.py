@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deputize.doctor.asks import Ask, Body, at_place, read_size
+from deputize.doctor.asks import Ask, Body, at_place, read_body
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.listeners import find_open_listeners, gateways_of, target_refs
 from deputize.doctor.manifests import Manifest
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
 from deputize.doctor.world import GATEWAY_API, World
 
 ENVOY_GATEWAY = "gateway.envoyproxy.io"
@@ -59,7 +59,6 @@ def _of_security_policy(policy: Manifest, world: World) -> Iterator[Ask]:
         side = at[key]
         one = side["backendRef"]
         for backend in side["backendRefs"].items + ([one] if one.exists else []):
-            body, headers = at["bodyToExtAuth"], at["headersToExtAuth"]
             yield _ask(
                 "Envoy Gateway",
                 at,
@@ -68,9 +67,9 @@ def _of_security_policy(policy: Manifest, world: World) -> Iterator[Ask]:
                 timeout=at["timeout"],
                 default_seconds=_ENVOY_GATEWAY_SECONDS,
                 # It packs bodies as it likes; there is nothing to set.
-                body=_body(body, is_text=False),
+                body=read_body(at["bodyToExtAuth"], is_text=False),
                 over_http=side if key == "http" else None,
-                hidden=headers if headers.exists else None,
+                hidden=at["headersToExtAuth"].if_there,
                 sends_certificate=_is_patched(world),
             )
 
@@ -94,7 +93,7 @@ def _kgateway(world: World) -> Iterator[Ask]:
             if own.dig("extensionRef", "name").text == extension.name:
                 body = own["withRequestBody"] if own["withRequestBody"].exists else body
         for key in ("grpcService", "httpService"):
-            side, headers = at[key], at["headersToForward"]
+            side = at[key]
             if side.exists:
                 yield _ask(
                     "kgateway",
@@ -103,9 +102,9 @@ def _kgateway(world: World) -> Iterator[Ask]:
                     extension,
                     timeout=side["requestTimeout"],
                     default_seconds=_ENVOY_SECONDS,
-                    body=_body(body, is_text=not body["packAsBytes"].is_on),
+                    body=read_body(body, is_text=not body["packAsBytes"].is_on),
                     over_http=side if key == "httpService" else None,
-                    hidden=headers if headers.exists else None,
+                    hidden=at["headersToForward"].if_there,
                 )
 
 
@@ -118,7 +117,7 @@ def _routes(world: World) -> Iterator[tuple[Ask, Manifest]]:
 
 
 def _of_route(at: At, route: Manifest) -> Ask:
-    headers, over_http = at.dig("grpc", "allowedHeaders"), at["protocol"].text == "HTTP"
+    protocol = at["protocol"]
     return _ask(
         "Gateway API",
         at,
@@ -127,9 +126,9 @@ def _of_route(at: At, route: Manifest) -> Ask:
         # It has no timeout to set, and says of none what it is.
         timeout=at["timeout"],
         default_seconds=1.0,
-        body=_body(at["forwardBody"], is_text=False),
-        over_http=at["protocol"] if over_http else None,
-        hidden=headers if headers.exists else None,
+        body=read_body(at["forwardBody"], is_text=False),
+        over_http=protocol if protocol.text == "HTTP" else None,
+        hidden=at.dig("grpc", "allowedHeaders").if_there,
     )
 
 
@@ -146,7 +145,6 @@ def _ask(
     hidden: At | None,
     sends_certificate: bool = False,
 ) -> Ask:
-    fail_open = at["failOpen"]
     return Ask(
         proxy=proxy,
         at=at,
@@ -156,20 +154,12 @@ def _ask(
         port=backend["port"].whole,
         timeout=timeout,
         default_seconds=default_seconds,
-        fail_open=fail_open if fail_open.is_on else None,
+        fail_open=at["failOpen"].if_on,
         body=body,
         over_http=over_http,
         hidden=hidden,
         sends_certificate=sends_certificate,
     )
-
-
-def _body(at: At, *, is_text: bool) -> Body | None:
-    if not at.exists:
-        return None
-    size = at["maxRequestBytes"] if at["maxRequestBytes"].exists else at["maxSize"]
-    partial = at["allowPartialMessage"]
-    return Body(at, read_size(size.text), partial if partial.is_on else None, is_text)
 
 
 def _client_policy(gateway: Manifest, world: World) -> Iterator[Finding]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deputize.config.problems import nearest
-from deputize.doctor.asks import Ask, Body, at_place
+from deputize.doctor.asks import Ask, at_place, read_body
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.manifests import MESH, Manifest
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
+from deputize.doctor.reading import read_inner_documents
 from deputize.doctor.world import ISTIO_SECURITY, NAME, World
 
 CUSTOM = "CUSTOM"
@@ -26,7 +27,7 @@ def mesh_settings(world: World) -> list[At]:
     found += [each.spec["meshConfig"] for each in world.of("install.istio.io", "IstioOperator")]
     for each in world.of("", "ConfigMap"):
         if each.name == "istio" or each.name.startswith("istio-"):
-            found += each.at.dig("data", "mesh").inner_documents()
+            found += read_inner_documents(each.at.dig("data", "mesh"))
     return [at for at in found if at.exists]
 
 
@@ -76,6 +77,7 @@ def _provider(policy: Manifest) -> At:
 
 
 def _ask(at: At, *, over_http: bool = False) -> Ask:
+    body = at["includeRequestBodyInCheck"]
     return Ask(
         proxy="Istio",
         at=at,
@@ -84,15 +86,7 @@ def _ask(at: At, *, over_http: bool = False) -> Ask:
         port=at["port"].whole,
         timeout=at["timeout"],
         default_seconds=_DEFAULT_SECONDS,
-        fail_open=at["failOpen"] if at["failOpen"].is_on else None,
-        body=_body(at["includeRequestBodyInCheck"]),
+        fail_open=at["failOpen"].if_on,
+        body=read_body(body, is_text=not body["packAsBytes"].is_on),
         over_http=at if over_http else None,
     )
-
-
-def _body(at: At) -> Body | None:
-    if not at.exists:
-        return None
-    partial = at["allowPartialMessage"]
-    is_text = not at["packAsBytes"].is_on
-    return Body(at, at["maxRequestBytes"].whole, partial if partial.is_on else None, is_text)

@@ -15,7 +15,7 @@ from deputize.doctor.istio_mesh import our_policies
 from deputize.doctor.istio_policies import is_of_gateway, selector
 from deputize.doctor.listeners import find_open_listeners, gateways_of, target_refs
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
 from deputize.doctor.world import (
     GATEWAY_API,
     ISTIO_NETWORKING,

@@ -14,7 +14,7 @@ from deputize.doctor.findings import Code, Finding
 from deputize.doctor.istio_mesh import our_policies
 from deputize.doctor.listeners import target_refs
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
 from deputize.doctor.world import ROOT_NAMESPACE, Workload, World
 
 MODE = "istio.io/dataplane-mode"

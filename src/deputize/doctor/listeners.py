@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.manifests import Manifest, is_same_namespace
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
 from deputize.doctor.world import GATEWAY_API, World
 
 _TERMINATE = "gateway.istio.io/tls-terminate-mode"

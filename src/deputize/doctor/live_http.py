@@ -14,6 +14,7 @@ from deputize.adapters.shown_url import show_url
 from deputize.config.loader import Loaded
 from deputize.doctor.findings import Code, Finding, Report, found_at
 from deputize.doctor.http_look import LookError, look
+from deputize.doctor.world import ASSUMED_SERVER, ASSUMED_TOKEN
 
 _NO_METRICS = (ValueError, KeyError, IndexError, TypeError, OverflowError)
 """What its parser raises of texts that are none."""
@@ -26,7 +27,6 @@ _FEWEST = 100
 _SLOW_SHARE = 0.8
 _QUANTILE = 0.99
 _REFRESH_SECONDS = 300.0
-_SKEW_SECONDS = 10.0
 
 
 class Readiness(NamedTuple):
@@ -76,11 +76,11 @@ def ask_service(url: str, loaded: Loaded | None, report: Report) -> list[Sample]
 
 def find_skew(skew: float | None, where: str, loaded: Loaded | None) -> Iterator[Finding]:
     """A clock that differs from ours by more than tokens may."""
-    allowed = float(loaded.service.token.clock_skew_seconds) if loaded else _SKEW_SECONDS
+    allowed = (loaded.service.token if loaded else ASSUMED_TOKEN).clock_skew_seconds
     # The header has whole seconds, and came some time ago.
     if skew is not None and abs(skew) > allowed + 1:
         way = "ahead of" if skew > 0 else "behind"
-        cause = f"its clock is {abs(skew):.0f} s {way} ours; {allowed:.0f} s are tolerated"
+        cause = f"its clock is {abs(skew):.0f} s {way} ours; {allowed} s are tolerated"
         yield found_at(where, Code.CLOCK_SKEW, cause)
 
 
@@ -109,7 +109,8 @@ def find_in_metrics(samples: list[Sample], where: str, loaded: Loaded | None) ->
 def _slow(samples: list[Sample], where: str, loaded: Loaded | None) -> Iterator[Finding]:
     name = "deputize_decision_duration_seconds"
     count = _sum(samples, f"{name}_count")
-    limit = loaded.service.server.decision_timeout_millis / 1000 if loaded else 0.15
+    server = loaded.service.server if loaded else ASSUMED_SERVER
+    limit = server.decision_timeout_millis / 1000
     buckets = sorted(
         (float(sample.labels["le"]), sample.value)
         for sample in samples

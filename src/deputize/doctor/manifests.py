@@ -14,7 +14,8 @@ from pathlib import Path
 
 from deputize.config.files import MAX_FILE_BYTES, is_folder, read_file
 from deputize.config.problems import ConfigError, Problem
-from deputize.doctor.reading import At, read_documents
+from deputize.doctor.place import At
+from deputize.doctor.reading import read_documents
 
 MAX_FILES = 10_000
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})

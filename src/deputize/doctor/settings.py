@@ -15,7 +15,8 @@ from deputize.config.validation import validate
 from deputize.core.model import Binding
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.manifests import Manifest
-from deputize.doctor.reading import At, Node, read_documents
+from deputize.doctor.place import At, Node
+from deputize.doctor.reading import read_documents, read_inner_documents
 from deputize.doctor.world import Needs, Settings
 
 _GROUP = "deputize.dev"
@@ -104,7 +105,7 @@ def _documents(
                 strict = parse_documents(file.text.encode(), file.file)
                 yield from (
                     pair
-                    for pair in zip(file.inner_documents(), strict, strict=False)
+                    for pair in zip(read_inner_documents(file), strict, strict=False)
                     if pair[0]["kind"].text in {_SERVICE, _POLICY}
                 )
             except ConfigError as error:

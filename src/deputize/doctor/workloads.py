@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
 from deputize.doctor.world import Workload, World
 
 CLOSING_SECONDS = 10
@@ -18,7 +18,6 @@ CLOSING_SECONDS = 10
 
 _DEFAULT_GRACE = 30
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-_DRAIN = (5, 10)
 _CHANGING = ("configMap", "secret", "projected")
 
 
@@ -35,9 +34,8 @@ def find_faults(world: World) -> Iterator[Finding]:
 def _grace(ours: Workload, world: World) -> Iterator[Finding]:
     at = ours.pod["terminationGracePeriodSeconds"]
     grace = at.whole if at.whole is not None else _DEFAULT_GRACE
-    drain = world.settings.spec.server.drain if world.settings else None
-    delay, wait = (drain.delay_seconds, drain.grace_seconds) if drain else _DRAIN
-    needed = delay + wait + CLOSING_SECONDS
+    drain = world.server.drain
+    needed = drain.delay_seconds + drain.grace_seconds + CLOSING_SECONDS
     if grace < needed:
         cause = f"{grace} s, and ending takes up to {needed} s: the pod is killed before"
         yield at_place(at, Code.GRACE_SHORT, cause)
@@ -59,7 +57,7 @@ def _replicas(ours: Workload, world: World) -> Iterator[Finding]:
 
 
 def _probes(container: At, world: World) -> Iterator[Finding]:
-    has_tls = world.settings is not None and world.settings.spec.server.grpc.tls is not None
+    has_tls = world.server.grpc.tls is not None
     for name in _PROBES:
         grpc = container[name]["grpc"]
         if grpc.exists and has_tls and grpc["port"].whole in world.check_ports:

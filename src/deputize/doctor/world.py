@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from deputize.config.schema import ServiceSpec
+from deputize.config.schema import Grpc, Server, ServiceSpec, TokenSettings
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
-from deputize.doctor.reading import At
+from deputize.doctor.place import At
 
 NAME = "deputize"
 CHECK_PORT = 9191
@@ -17,6 +17,10 @@ ROOT_NAMESPACE = "istio-system"
 GATEWAY_API = "gateway.networking.k8s.io"
 ISTIO_NETWORKING = "networking.istio.io"
 ISTIO_SECURITY = "security.istio.io"
+
+ASSUMED_SERVER = Server(grpc=Grpc(listen=[f"0.0.0.0:{CHECK_PORT}"]))
+ASSUMED_TOKEN = TokenSettings()
+"""What holds where no configuration is given: the defaults of deputize."""
 
 _WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 _LOCAL = ("unix:", "127.", "localhost:", "[::1]:")
@@ -48,11 +52,6 @@ class Settings:
         """The first address that others than those on this host can reach."""
         places = self.at.dig("spec", "server", "grpc", "listen").items
         return next((at for at in places if not at.text.startswith(_LOCAL)), None)
-
-    @property
-    def decision_seconds(self) -> float:
-        """Longest time for one check."""
-        return self.spec.server.decision_timeout_millis / 1000
 
 
 @dataclass(frozen=True)
@@ -148,20 +147,25 @@ class World:
     @cached_property
     def check_ports(self) -> set[int]:
         """The numbers of the ports where checks are answered, by configuration."""
-        listen = self.settings.spec.server.grpc.listen if self.settings else []
+        listen = self.server.grpc.listen
         ports = {text.rpartition(":")[2] for text in listen if not text.startswith("unix:")}
         # 0 is one that the system chooses.
         return {int(port) for port in ports} - {0} or {CHECK_PORT}
 
     @property
+    def server(self) -> Server:
+        """Ports and times of deputize."""
+        return self.settings.spec.server if self.settings else ASSUMED_SERVER
+
+    @property
     def decision_seconds(self) -> float:
         """Longest time for one check."""
-        return self.settings.decision_seconds if self.settings else 0.15
+        return self.server.decision_timeout_millis / 1000
 
     @property
     def max_message_bytes(self) -> int:
         """Largest check accepted."""
-        return self.settings.spec.server.grpc.max_message_bytes if self.settings else 8388608
+        return self.server.grpc.max_message_bytes
 
     @property
     def requires_certificate(self) -> bool:
@@ -173,7 +177,7 @@ class World:
     @property
     def token_header(self) -> str:
         """The header that carries the token."""
-        return self.settings.spec.token.header if self.settings else "authorization"
+        return (self.settings.spec.token if self.settings else ASSUMED_TOKEN).header
 
     def workloads_for(self, policy: Manifest) -> list[Workload]:
         """Those that a policy can be for: of its namespace, of all from that of the mesh."""

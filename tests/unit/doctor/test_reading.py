@@ -10,7 +10,8 @@ import pytest
 from deputize.config.problems import ConfigError
 from deputize.doctor.asks import read_seconds, read_size
 from deputize.doctor.manifests import read_manifests
-from deputize.doctor.reading import MAX_DEPTH, At, read_documents
+from deputize.doctor.place import At
+from deputize.doctor.reading import MAX_DEPTH, read_documents, read_inner_documents
 from tests.harness.config_files import line_of
 
 SOME_SECONDS = 20
@@ -32,7 +33,7 @@ def test_an_absent_value_is_where_it_would_stand() -> None:
 
 def test_a_document_in_a_text_keeps_the_lines_of_the_file() -> None:
     text = "kind: ConfigMap\ndata:\n  mesh: |\n    x: 1\n    deep:\n      y: 2\n"
-    (inner,) = read(text).dig("data", "mesh").inner_documents()
+    (inner,) = read_inner_documents(read(text).dig("data", "mesh"))
     assert inner.dig("deep", "y").where == f"m.yaml:{line_of(text, 'y: 2')}: data.mesh: deep.y"
 
 
