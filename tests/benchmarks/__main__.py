@@ -34,7 +34,6 @@ TRANSPORTS = ("grpcio", "native")
 CHECKS = {"hot": 30000, "cold": 10000}
 ROUNDS = 2
 CACHE = {"hot": 10000, "cold": 0}
-TOO_MANY_RULES = 50_000
 
 
 def main() -> int:

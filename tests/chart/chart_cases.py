@@ -1,10 +1,10 @@
-"""Ways to install the chart, as values; `NEEDED` is below all of them."""
+"""Ways to install the chart, as values above those that are `NEEDED`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.harness.helm import NEEDED, overlay
+from tests.harness.helm import overlay
 
 GATEWAY = {
     "namespace": "edge",
@@ -140,8 +140,3 @@ CASES: dict[str, dict[str, Any]] = {
         "istio": {"enabled": True},
     },
 }
-
-
-def with_needed(case: str) -> dict[str, Any]:
-    """All values of a case."""
-    return overlay(NEEDED, CASES[case])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,6 @@ def render(
     name: str = "deputize",
     namespace: str = "deputize",
     kube_version: str = KUBE_VERSION,
-    api_versions: Sequence[str] = (),
     needed: Values = NEEDED,
 ) -> list[dict[str, Any]]:
     """Every object of the chart, in Helm's order.
@@ -75,9 +74,9 @@ def render(
     Raises:
         ChartRefused: the values are wrong.
     """
-    flags = [f"--kube-version={kube_version}", *(f"--api-versions={each}" for each in api_versions)]
+    flags = (f"--namespace={namespace}", f"--kube-version={kube_version}")
     text = _helm(
-        ("template", name, str(CHART), f"--namespace={namespace}", *flags, "--values=-"),
+        ("template", name, str(CHART), *flags, "--values=-"),
         _text(values, needed),
     )
     # The parser in C: tests ask for the same objects again and again, and may change what they get.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from deputize.config.issuer_schema import Issuer
 from deputize.config.loader import Loaded
+from deputize.config.policy_compiler import CompiledPolicies, SourcedPolicies, compile_policies
 from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.schema import ServiceConfig
@@ -21,7 +23,7 @@ from deputize.doctor.world import Needs, Settings
 
 _GROUP = "deputize.dev"
 _SERVICE, _POLICY = "ServiceConfig", "DelegationPolicy"
-_BODY_READINGS = {"mcp": ("", "body"), "a2a": ("", "json-rpc")}
+_BODIES = frozenset({Binding.BODY, Binding.JSON_RPC})
 _WORDS = {"true": True, "false": False}
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,15})")
 _FRACTION = re.compile(r"-?(?:0|[1-9][0-9]{0,15})\.[0-9]{1,15}")
@@ -44,20 +46,13 @@ def settings_of(loaded: Loaded) -> Settings:
 
 def needs_of(loaded: Loaded) -> Needs:
     """What the policies of a loaded configuration need."""
-    rules, routes = loaded.compiled.policies.rules, loaded.compiled.policies.routes
-    bodies = {Binding.BODY, Binding.JSON_RPC}
-    return Needs(
-        bodies=any(rule.approval is not None for rule in rules)
-        or any(route.resource.binding in bodies for route in routes),
-        counts=any(rule.budget is not None or rule.use_once for rule in rules)
-        or any(entry.use_once for entry in loaded.service.issuers),
-    )
+    return _needs(loaded.compiled.policies, loaded.service.issuers)
 
 
 def read_own(manifests: Sequence[Manifest]) -> Own:
     """Finds and checks all of it; of several service configurations the first counts."""
     settings: Settings | None = None
-    policies: list[At] = []
+    policies: SourcedPolicies = []
     findings: list[Finding] = []
     for at, document in _documents(manifests, findings):
         try:
@@ -65,27 +60,20 @@ def read_own(manifests: Sequence[Manifest]) -> Own:
                 spec = validate(ServiceConfig, document).spec
                 settings = settings or Settings(spec, at)
             else:
-                validate(DelegationPolicy, document)
-                policies.append(at)
+                policies.append((validate(DelegationPolicy, document), document))
         except ConfigError as error:
             findings += [_invalid(at, problem) for problem in error.problems]
-    once = settings is not None and any(entry.use_once for entry in settings.spec.issuers)
-    bodies, counts = any(map(_needs_bodies, policies)), any(map(_needs_counts, policies))
-    return Own(settings, Needs(bodies, counts or once), findings)
+    # Whether they go together is not asked: several services may be among the manifests.
+    compiled, _problems = compile_policies(policies)
+    return Own(settings, _needs(compiled, settings.spec.issuers if settings else ()), findings)
 
 
-def _needs_bodies(policy: At) -> bool:
-    spec = policy["spec"]
-    return any(rule["approval"].exists for rule in spec["rules"].items) or any(
-        resource["read"].text in _BODY_READINGS.get(resource["protocol"].text, ())
-        for resource in spec["resources"].items
-    )
-
-
-def _needs_counts(policy: At) -> bool:
-    return any(
-        rule["budget"].exists or rule.dig("obligations", "useTokenOnce").is_on
-        for rule in policy.dig("spec", "rules").items
+def _needs(policies: CompiledPolicies, issuers: Iterable[Issuer]) -> Needs:
+    return Needs(
+        bodies=any(rule.approval is not None for rule in policies.rules)
+        or any(route.resource.binding in _BODIES for route in policies.routes),
+        counts=any(rule.budget is not None or rule.use_once for rule in policies.rules)
+        or any(entry.use_once for entry in issuers),
     )
 
 
