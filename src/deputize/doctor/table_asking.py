@@ -113,7 +113,7 @@ ASKING: Mapping[Code, Meaning] = {
     Code.WAYPOINT_NOT_ANNOTATED: error(
         "A waypoint asks without saying who calls: its checks never have a principal.",
         'Annotate the Gateway with `ambient.istio.io/xfcc-include-client-identity: "true"` (Istio '
-        "1.31 or newer).",
+        "1.30 or newer).",
     ),
     Code.WAYPOINT_SOURCE: error(
         "A waypoint asks, and peers are not read from its header: every call is refused "
