@@ -144,7 +144,8 @@ class ApiServer:
         assert answer.status_code in {201, 409}, answer.text
 
     def _is_established(self, path: str) -> bool:
-        conditions = self.request("GET", path).json().get("status", {}).get("conditions", [])
+        # At first the conditions are there, and null.
+        conditions = self.request("GET", path).json().get("status", {}).get("conditions") or ()
         return ("Established", "True") in [(each["type"], each["status"]) for each in conditions]
 
     @cached_property
