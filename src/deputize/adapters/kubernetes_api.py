@@ -15,9 +15,19 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from deputize.adapters.kubernetes_answers import (
+    MAX_EVENT_BYTES,
+    KubernetesError,
+    find_message,
+    parse_answer,
+    read_answer,
+    read_lines,
+)
 
 if TYPE_CHECKING:
     import httpx2
@@ -27,12 +37,11 @@ GONE, CONFLICT, FORBIDDEN, NOT_FOUND = 410, 409, 403, 404
 WATCH_SECONDS = 50
 """How long the server keeps a watch open; we wait a little longer for it to say so."""
 SECONDS = 10.0
-"""Longest time for anything else."""
+"""Longest time for anything else, but for a list."""
+LIST_SECONDS = 60.0
 MAX_OBJECTS = 10_000
 MAX_LIST_BYTES = 64 * 1024 * 1024
-MAX_EVENT_BYTES = 4 * 1024 * 1024
 _PAGE = 250
-_MAX_MESSAGE = 300
 
 _FAULTS = (OSError, RuntimeError, ValueError)
 """Of the network, of a client that another thread closed, of a kubeconfig that became wrong."""
@@ -40,19 +49,19 @@ _FAULTS = (OSError, RuntimeError, ValueError)
 Object = Mapping[str, Any]
 
 
-class KubernetesError(Exception):
-    """The server did not give what was asked; `code` is its HTTP status, 0 for none."""
-
-    def __init__(self, message: str, code: int = 0) -> None:
-        super().__init__(" ".join(message.split())[:_MAX_MESSAGE])
-        self.code = code
-
-
 class Listing(NamedTuple):
     """All objects of a kind in a namespace, and the version after which to watch."""
 
     objects: list[Object]
     version: str
+
+
+class _Page(NamedTuple):
+    """A part of a list; `more` is by what the next is asked for, empty for the last."""
+
+    objects: list[Object]
+    version: str
+    more: str
 
 
 class Event(NamedTuple):
@@ -96,19 +105,18 @@ class KubernetesApi:
     def _list(self, plural: str, namespace: str) -> Listing:
         objects: list[Object] = []
         asked: dict[str, str] = {"limit": str(_PAGE)}
-        left = MAX_LIST_BYTES
+        left, until = MAX_LIST_BYTES, time.monotonic() + LIST_SECONDS
         while True:
             with self._ask("GET", _path(plural, namespace), params=asked) as answer:
-                octets = _read(answer, left)
+                octets = read_answer(answer, left, until)
             left -= len(octets)
-            page = _parse(octets)
-            metadata = page.get("metadata", {})
-            objects += page.get("items") or []
+            page = _page_of(parse_answer(octets))
+            objects += page.objects
             if len(objects) > MAX_OBJECTS:
                 raise KubernetesError(f"more than {MAX_OBJECTS} objects")
-            if not metadata.get("continue"):
-                return Listing(objects, str(metadata.get("resourceVersion", "")))
-            asked["continue"] = str(metadata["continue"])
+            if not page.more:
+                return Listing(objects, page.version)
+            asked["continue"] = page.more
 
     def watch(self, plural: str, namespace: str, version: str) -> Iterator[Event]:
         """What happens after a version, until the server ends it.
@@ -124,8 +132,8 @@ class KubernetesApi:
         }
         quiet = WATCH_SECONDS + SECONDS
         with self._ask("GET", _path(plural, namespace), params=asked, quiet=quiet) as answer:
-            for line in _lines(answer):
-                event = _parse(line)
+            for line in read_lines(answer, MAX_EVENT_BYTES, time.monotonic() + quiet):
+                event = parse_answer(line)
                 kind, value = str(event.get("type")), event.get("object")
                 if not isinstance(value, dict):
                     raise KubernetesError("an event without an object")
@@ -145,7 +153,7 @@ class KubernetesApi:
         path = f"{_path(plural, namespace)}/{name}/status"
         kind = {"content-type": "application/merge-patch+json"}
         with self._ask("PATCH", path, content=json.dumps(body), headers=kind) as answer:
-            _read(answer, MAX_EVENT_BYTES)
+            read_answer(answer, MAX_EVENT_BYTES, time.monotonic() + SECONDS)
 
     def close(self) -> None:
         """Ends every watch."""
@@ -176,7 +184,8 @@ class KubernetesApi:
         try:
             with self._client().stream(method, path, timeout=timeout, **parts) as answer:
                 if not answer.is_success:
-                    message = _message(_read(answer, MAX_EVENT_BYTES)) or answer.reason_phrase
+                    octets = read_answer(answer, MAX_EVENT_BYTES, time.monotonic() + SECONDS)
+                    message = find_message(octets) or answer.reason_phrase
                     raise KubernetesError(message, answer.status_code)
                 yield answer
         except (httpx2.HTTPError, httpx2.StreamError, ConfigError, *_FAULTS) as error:
@@ -209,41 +218,21 @@ def _open_client() -> httpx2.Client:
         raise ValueError(f"Kubernetes: the kubeconfig: {type(error).__name__}") from None
 
 
+def _page_of(answer: Mapping[str, Any]) -> _Page:
+    """What is no whole page must not look as if everything had been deleted.
+
+    Raises:
+        KubernetesError: it is none.
+    """
+    metadata, items = answer.get("metadata"), answer.get("items")
+    version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(items, list) or not version:
+        raise KubernetesError("an answer that is no list")
+    more = str(metadata.get("continue") or "")
+    if metadata.get("remainingItemCount") and not more:
+        raise KubernetesError("a list that ends too early")
+    return _Page(items, str(version), more)
+
+
 def _path(plural: str, namespace: str) -> str:
     return f"{GROUP}/namespaces/{namespace}/{plural}"
-
-
-def _read(answer: httpx2.Response, most: int) -> bytes:
-    octets = bytearray()
-    for part in answer.iter_bytes():
-        octets += part
-        if len(octets) > most:
-            raise KubernetesError(f"an answer of more than {most} bytes")
-    return bytes(octets)
-
-
-def _lines(answer: httpx2.Response) -> Iterator[bytes]:
-    """One event each; half a line at the end is none."""
-    rest = b""
-    for part in answer.iter_bytes():
-        *whole, rest = (rest + part).split(b"\n")
-        yield from filter(None, whole)
-        if len(rest) > MAX_EVENT_BYTES:
-            raise KubernetesError(f"an event of more than {MAX_EVENT_BYTES} bytes")
-
-
-def _parse(octets: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(octets)
-    except (ValueError, RecursionError) as error:
-        raise KubernetesError(f"no JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise KubernetesError("an answer that is no object")
-    return value
-
-
-def _message(octets: bytes) -> str:
-    try:
-        return str(_parse(octets).get("message", ""))
-    except KubernetesError:
-        return ""

@@ -4,6 +4,7 @@ Rules of this file:
 - What was seen last stays while the server is away; decisions never wait for it.
 - A watch is resumed where it ended. After any failure everything is listed again: nothing that
   happened meanwhile is missed, deletions neither.
+- So it is after an event that cannot follow what was seen: what is stored counts, not its order.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from deputize.adapters.kubernetes_api import GONE, KubernetesApi, KubernetesError, Object
+from deputize.adapters.kubernetes_answers import KubernetesError
+from deputize.adapters.kubernetes_api import GONE, MAX_OBJECTS, Event, KubernetesApi, Object
 
 RETRY_SECONDS = 0.5
 """First pause after a failure; it doubles up to the longest."""
 LONGEST_RETRY_SECONDS = 10.0
 LEAST_PAUSE_SECONDS = 0.1
 """Between a watch that ended and the next."""
+ADDED, DELETED = "ADDED", "DELETED"
+_CHANGES = (ADDED, "MODIFIED", DELETED)
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +79,7 @@ class ObjectWatch:
                 self._stopping.wait(LEAST_PAUSE_SECONDS)
             except KubernetesError as error:
                 version, failures = "", failures + 1
-                if error.code != GONE:
+                if error.code != GONE or failures > 1:
                     self._failed(str(error))
             except Exception as error:  # noqa: BLE001 - the thread must live, whatever it is
                 if self._stopping.is_set():
@@ -90,7 +94,10 @@ class ObjectWatch:
 
     def _list(self) -> str:
         listing = self._api.list(*self._place)
-        self._publish({_name(each): each for each in listing.objects})
+        objects = {self._name(each): each for each in listing.objects}
+        if len(objects) < len(listing.objects):
+            raise KubernetesError("a list with an object twice")
+        self._publish(objects)
         self._succeeded()
         return listing.version
 
@@ -101,14 +108,33 @@ class ObjectWatch:
                 break
             version = event.version or version
             self._heard = time.monotonic()
-            objects = dict(self.objects or {})
-            if event.kind in {"ADDED", "MODIFIED"}:
-                self._publish({**objects, _name(event.value): event.value})
-            elif event.kind == "DELETED":
-                objects.pop(_name(event.value), None)
-                self._publish(objects)
+            if event.kind in _CHANGES:
+                self._publish(self._after(event))
         self._succeeded()
         return version
+
+    def _after(self, event: Event) -> Mapping[str, Object]:
+        """All objects once this has happened."""
+        objects, name = dict(self.objects or {}), self._name(event.value)
+        kept = objects.pop(name, None)
+        if kept is not None and _is_older(event, kept):
+            raise KubernetesError(f"an event of before about {name}")
+        if event.kind != DELETED:
+            objects[name] = event.value
+        if len(objects) > MAX_OBJECTS:
+            raise KubernetesError(f"more than {MAX_OBJECTS} objects")
+        return objects
+
+    def _name(self, value: Object) -> str:
+        """The name of what is an object of this kind's namespace."""
+        metadata = value.get("metadata")
+        found = metadata if isinstance(metadata, dict) else {}
+        texts = [found.get(key) for key in ("name", "uid", "resourceVersion")]
+        is_whole = all(isinstance(text, str) and text for text in texts)
+        is_ours = found.get("namespace") == self._place[1]
+        if not is_whole or not is_ours or not isinstance(found.get("generation", 0), int):
+            raise KubernetesError("what is no object of this namespace")
+        return str(texts[0])
 
     def _publish(self, objects: Mapping[str, Object]) -> None:
         self.objects = objects
@@ -130,5 +156,9 @@ class ObjectWatch:
         self._on_fetch(False)  # noqa: FBT003 - likewise
 
 
-def _name(value: Object) -> str:
-    return str(value.get("metadata", {}).get("name", ""))
+def _is_older(event: Event, kept: Object) -> bool:
+    """Whether this was before what is kept: about an object that was there before it, or a spec."""
+    now, then = event.value["metadata"], kept["metadata"]
+    if now["uid"] != then["uid"]:
+        return event.kind != ADDED
+    return bool(now.get("generation", 0) < then.get("generation", 0))

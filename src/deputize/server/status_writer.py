@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from deputize.adapters.kubernetes_api import CONFLICT, NOT_FOUND, KubernetesError
+from deputize.adapters.kubernetes_answers import KubernetesError
+from deputize.adapters.kubernetes_api import CONFLICT, NOT_FOUND
 from deputize.config.objects import ObjectKey, StoredObject
 from deputize.server.object_status import Condition, Outcome, conditions
 

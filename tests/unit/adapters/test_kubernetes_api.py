@@ -14,9 +14,10 @@ from lightkube import KubeConfig
 from lightkube.config.models import Cluster, User
 
 from deputize.adapters import kubernetes_api
-from deputize.adapters.kubernetes_api import FORBIDDEN, GONE, KubernetesApi, KubernetesError
+from deputize.adapters.kubernetes_answers import KubernetesError
+from deputize.adapters.kubernetes_api import FORBIDDEN, GONE, KubernetesApi
 from tests.harness.loopback import HOST, free_port
-from tests.harness.scripted_server import Script, answer, hang, running_server
+from tests.harness.scripted_server import Script, answer, drip, hang, running_server
 
 LIST = ("delegationpolicies", "team")
 
@@ -102,6 +103,8 @@ def test_a_refusal_has_code_and_message(asked: Asked) -> None:
     [
         http(b"no json\n"),
         http(b"[]\n"),
+        http(b"{}\n"),
+        http(b'{"kind": "Status", "status": "Success"}\n'),
         http(b"[" * 100_000 + b"\n"),
         http(b"<html>", "502 Bad Gateway"),
         b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{}",
@@ -166,6 +169,62 @@ def test_what_is_larger_than_its_bound_is_an_error(
             api.list(*LIST)
         with pytest.raises(KubernetesError, match="bytes"):
             list(api.watch(*LIST, "1"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"items": []},
+        {"metadata": None, "items": []},
+        {"metadata": {"resourceVersion": ""}, "items": []},
+        {"metadata": {"resourceVersion": "7"}},
+        {"metadata": {"resourceVersion": "7"}, "items": None},
+        {"metadata": {"resourceVersion": "7", "remainingItemCount": 3}, "items": []},
+    ],
+)
+def test_what_is_no_whole_list_is_not_an_empty_one(asked: Asked, body: dict[str, object]) -> None:
+    with asked(answer(http(json.dumps(body).encode()))) as api, pytest.raises(KubernetesError):
+        api.list(*LIST)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("endless", [b"\n", b" ", event("BOOKMARK")])
+def test_an_answer_that_only_looks_alive_is_ended(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, endless: bytes
+) -> None:
+    for name in ("SECONDS", "WATCH_SECONDS", "LIST_SECONDS"):
+        monkeypatch.setattr(kubernetes_api, name, 0.2)
+    with asked(drip(HEAD, endless)) as api:
+        with pytest.raises(KubernetesError, match="does not end"):
+            list(api.watch(*LIST, "1"))
+        with pytest.raises(KubernetesError, match="does not end"):
+            api.list(*LIST)
+
+
+def test_pages_without_end_are_ended(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes_api, "LIST_SECONDS", 0.2)
+    with asked(answer(page(more="again"))) as api, pytest.raises(KubernetesError):
+        api.list(*LIST)
+
+
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a]":', "}")])
+def test_an_object_of_any_depth_keeps_no_other_from_being_read(
+    asked: Asked, opens: str, closes: str
+) -> None:
+    inner = opens * 9000 + '"\\"[{"' + closes * 9000
+    deep = json.dumps({"metadata": {"name": "deep"}, "spec": "?"}).replace('"?"', inner)
+    good = json.dumps({"metadata": {"name": "good"}, "spec": {"a": [[]]}})
+    body = f'{{"metadata": {{"resourceVersion": "7"}}, "items": [{deep}, {good}]}}'
+    with asked(answer(http(body.encode()))) as api:
+        first, second = api.list(*LIST).objects
+    assert first["metadata"]["name"] == "deep"
+    assert second == json.loads(good)
+    line = f'{{"type": "ADDED", "object": {deep}}}\n'
+    with asked(answer(http(line.encode()))) as api:
+        (added,) = api.watch(*LIST, "7")
+    assert added.value["metadata"]["name"] == "deep"
 
 
 def test_events_are_lines_and_half_a_line_is_none(asked: Asked) -> None:

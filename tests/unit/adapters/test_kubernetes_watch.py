@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from deputize.adapters import kubernetes_watch
-from deputize.adapters.kubernetes_api import GONE, Event, KubernetesError, Listing
+from deputize.adapters.kubernetes_answers import KubernetesError
+from deputize.adapters.kubernetes_api import GONE, Event, Listing
 from deputize.adapters.kubernetes_watch import ObjectWatch
 from tests.harness.polling import wait_until
 
@@ -17,8 +18,9 @@ SECONDS = 10
 Step = Listing | list[Event] | Exception
 
 
-def thing(name: str, version: str) -> dict[str, Any]:
-    return {"metadata": {"name": name, "resourceVersion": version}}
+def thing(name: str, version: str, **metadata: object) -> dict[str, Any]:
+    own = {"name": name, "namespace": "team", "uid": name, "resourceVersion": version}
+    return {"metadata": {**own, "generation": 1, **metadata}}
 
 
 def listing(*names: str, version: str = "1") -> Listing:
@@ -146,3 +148,63 @@ def test_an_error_in_the_middle_keeps_what_came_before(follow: Callable[..., Fol
     followed = follow(listing("a"), Breaking())
     wait_until(lambda: followed.watch.error == "gone away", SECONDS)
     assert followed.names == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        Event("MODIFIED", thing("a", "0", generation=1)),
+        Event("DELETED", thing("a", "0", uid="of before")),
+        Event("MODIFIED", thing("a", "0", uid="of before")),
+        Event("ADDED", thing("b", "9", namespace="other")),
+        Event("ADDED", thing("", "9")),
+        Event("ADDED", {"metadata": None}),
+        Event("MODIFIED", thing("a", "9", generation="3")),
+    ],
+)
+def test_an_event_that_cannot_follow_changes_nothing_and_all_is_listed_again(
+    follow: Callable[..., Followed], strange: Event
+) -> None:
+    stored = Listing([thing("a", "1", generation=2)], "1")
+    followed = follow(stored, [strange], lost())
+    assert followed.watch.objects == {"a": stored.objects[0]}
+    wait_until(lambda: len(followed.api.asked) == 4, SECONDS)
+    assert followed.api.asked == ["list", "1", "list", "list"]
+
+
+def test_an_object_that_was_replaced_is_the_new_one(follow: Callable[..., Followed]) -> None:
+    later = thing("a", "5", uid="later")
+    followed = follow(listing("a"), [Event("ADDED", later)])
+    wait_until(lambda: followed.watch.objects == {"a": later}, SECONDS)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        listing("a", "a"),
+        Listing([{}], "1"),
+        Listing([thing("a", "1", namespace="other")], "1"),
+    ],
+)
+def test_a_list_that_cannot_be_changes_nothing(
+    follow: Callable[..., Followed], wrong: Listing
+) -> None:
+    followed = follow(listing("a"), lost(), wrong)
+    wait_until(lambda: len(followed.api.asked) == 4, SECONDS)
+    assert followed.states == [["a"]]
+    assert followed.watch.error
+
+
+def test_more_objects_than_a_list_may_have_come_by_no_watch_either(
+    follow: Callable[..., Followed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubernetes_watch, "MAX_OBJECTS", 2)
+    followed = follow(listing("a", "b"), [Event("ADDED", thing("c", "2"))])
+    wait_until(lambda: followed.watch.error, SECONDS)
+    assert followed.names == ["a", "b"]
+
+
+def test_a_version_that_is_always_too_old_is_told(follow: Callable[..., Followed]) -> None:
+    too_old = KubernetesError("too old", GONE)
+    followed = follow(listing("a"), too_old, too_old)
+    wait_until(lambda: followed.watch.error == "too old", SECONDS)

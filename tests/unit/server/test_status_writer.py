@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from deputize.adapters.kubernetes_api import CONFLICT, FORBIDDEN, KubernetesError
+from deputize.adapters.kubernetes_answers import KubernetesError
+from deputize.adapters.kubernetes_api import CONFLICT, FORBIDDEN
 from deputize.config.objects import ObjectKey, StoredObject
 from deputize.config.problems import Problem
 from deputize.server import status_writer
