@@ -98,7 +98,7 @@ soak: $(STAMP) ## 200,000 distinct tokens and 10,000 unknown keys: memory and fe
 fuzz: $(STAMP) ## hostile input, guided by coverage; SECONDS=60 for a shorter time per target
 	$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
 
-generate: $(STAMP) ## rebuild stubs, schemas, vectors and reference pages
+generate: $(STAMP) ## rebuild what is generated: stubs, schemas, definitions, dashboard, vectors, reference pages
 	$(BIN)/python -m scripts.generate
 
 check-generated: $(STAMP) ## fail when a generated file is not what `make generate` writes
