@@ -96,6 +96,7 @@ def object_schema(model: type[Model]) -> Schema:
     return {
         "description": root["description"],
         "type": "object",
+        **_KEPT,
         "required": ["spec"],
         "x-kubernetes-validations": _rules(model),
         "properties": {

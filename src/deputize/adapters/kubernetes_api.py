@@ -65,10 +65,14 @@ class _Page(NamedTuple):
 
 
 class Event(NamedTuple):
-    """`ADDED`, `MODIFIED`, `DELETED`, or `BOOKMARK` of which only the version counts."""
+    """`ADDED`, `MODIFIED`, `DELETED`, or `BOOKMARK` of which only the version counts.
+
+    `size` is in bytes.
+    """
 
     kind: str
     value: Object
+    size: int = 0
 
     @property
     def version(self) -> str:
@@ -139,7 +143,7 @@ class KubernetesApi:
                     raise KubernetesError("an event without an object")
                 if kind == "ERROR":
                     raise KubernetesError(str(value.get("message")), int(value.get("code", 0)))
-                yield Event(kind, value)
+                yield Event(kind, value, len(line))
 
     def write_conditions(
         self, plural: str, namespace: str, name: str, version: str, conditions: object

@@ -17,7 +17,14 @@ import time
 from collections.abc import Callable, Mapping
 
 from deputize.adapters.kubernetes_answers import KubernetesError
-from deputize.adapters.kubernetes_api import GONE, MAX_OBJECTS, Event, KubernetesApi, Object
+from deputize.adapters.kubernetes_api import (
+    GONE,
+    MAX_LIST_BYTES,
+    MAX_OBJECTS,
+    Event,
+    KubernetesApi,
+    Object,
+)
 
 RETRY_SECONDS = 0.5
 """First pause after a failure; it doubles up to the longest."""
@@ -54,6 +61,7 @@ class ObjectWatch:
         self._on_change = on_change
         self._on_fetch = on_fetch
         self._heard: float | None = None
+        self._grown = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
@@ -97,6 +105,7 @@ class ObjectWatch:
         objects = {self._name(each): each for each in listing.objects}
         if len(objects) < len(listing.objects):
             raise KubernetesError("a list with an object twice")
+        self._grown = 0
         self._publish(objects)
         self._succeeded()
         return listing.version
@@ -110,6 +119,9 @@ class ObjectWatch:
             self._heard = time.monotonic()
             if event.kind in _CHANGES:
                 self._publish(self._after(event))
+            self._grown += event.size
+            if self._grown > MAX_LIST_BYTES:
+                raise KubernetesError("so much that it is to be listed again", GONE)
         self._succeeded()
         return version
 

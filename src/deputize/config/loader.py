@@ -19,6 +19,7 @@ from deputize.config.file_set import FileSet, read_files
 from deputize.config.files import Signature, folders_of
 from deputize.config.issuer_profiles import unread_profile
 from deputize.config.issuer_schema import ProfileSpec
+from deputize.config.object_bounds import check_sizes
 from deputize.config.objects import GoodObject
 from deputize.config.problems import ConfigError
 from deputize.config.references import check_references
@@ -81,6 +82,8 @@ def compose(
         ConfigError: with every problem in every file and object.
     """
     used = list(objects)
+    # First: what is too large is not to be built.
+    check_sizes([(each.policy, each.document) for each in used if each.policy is not None])
     policies = list(files.policies)
     profiles = {**files.profiles, **(others or {})}
     problems = list(files.problems)

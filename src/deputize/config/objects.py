@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
 
 from deputize.config.issuer_schema import IssuerProfileFile, ProfileSpec
+from deputize.config.object_bounds import check_depth, check_size
 from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.strict_yaml import Document, Value
 from deputize.config.validation import validate
@@ -21,6 +22,7 @@ from deputize.config.validation import validate
 ACCEPTED = "Accepted"
 POLICY, PROFILE = "DelegationPolicy", "IssuerProfile"
 API_VERSION = "deputize.dev/v1alpha1"
+_OF_THE_SERVER = ("apiVersion", "kind", "metadata", "status")
 
 
 class ObjectKey(NamedTuple):
@@ -133,12 +135,14 @@ def read_object(stored: StoredObject) -> GoodObject:
         "kind": key.kind,
         "metadata": {"name": key.name},
     }
-    if "spec" in stored.value:
-        value["spec"] = stored.value["spec"]
+    # Whatever else stands there was meant to say something, most likely in the spec.
+    value |= {name: stored.value[name] for name in stored.value if name not in _OF_THE_SERVER}
     document = Document(str(key), value, {})
+    check_depth(document)
     if key.kind == PROFILE:
         return GoodObject(stored, document, profile=validate(IssuerProfileFile, document).spec)
     policy = validate(DelegationPolicy, document)
+    check_size(policy, document)
     return GoodObject(stored, document, policy=_named(policy, key.qualified))
 
 
@@ -152,6 +156,7 @@ def only_allows(stored: StoredObject) -> bool:
         stored.key.kind != POLICY
         or not isinstance(spec, dict)
         or not spec.keys() <= {"mode", "rules"}
+        or not stored.value.keys() <= {*_OF_THE_SERVER, "spec"}
     ):
         return False
     rules = spec.get("rules")

@@ -204,6 +204,17 @@ def test_more_objects_than_a_list_may_have_come_by_no_watch_either(
     assert followed.names == ["a", "b"]
 
 
+def test_what_comes_by_watches_has_the_bound_of_a_list(
+    follow: Callable[..., Followed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubernetes_watch, "MAX_LIST_BYTES", 10)
+    events = [[Event("MODIFIED", thing("a", f"{number}"), 6)] for number in range(2, 4)]
+    followed = follow(listing("a"), *events, listing("a", version="8"))
+    wait_until(lambda: len(followed.api.asked) == 5, SECONDS)
+    assert followed.api.asked == ["list", "1", "2", "list", "8"]
+    assert followed.watch.error == ""
+
+
 def test_a_version_that_is_always_too_old_is_told(follow: Callable[..., Followed]) -> None:
     too_old = KubernetesError("too old", GONE)
     followed = follow(listing("a"), too_old, too_old)
