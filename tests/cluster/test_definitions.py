@@ -17,24 +17,13 @@ from deputize.config.issuer_schema import IssuerProfileFile
 from deputize.config.model import Model
 from deputize.config.policy_schema import DelegationPolicy
 from tests.harness.api_server import ApiServer
-from tests.harness.config_files import POLICY
+from tests.harness.object_space import PLURALS, objects_path
+from tests.harness.stored_objects import FORBID, RULE
 
-GROUP = "/apis/deputize.dev/v1alpha1/namespaces/default"
-PLURALS = {"DelegationPolicy": "delegationpolicies", "IssuerProfile": "issuerprofiles"}
 ROOT = Path(__file__).resolve().parents[2]
-DEFINITIONS = ROOT / "charts/deputize/files/crds"
-RULE: dict[str, Any] = yaml.safe_load(POLICY)["spec"]["rules"][0]
-FORBID = {key: value for key, value in RULE.items() if key != "scopes"} | {"effect": "forbid"}
 HOLDS = {"claim": "team", "equals": "sales"}
 PLACE = {"hosts": ["orders.example"], "paths": ["/mcp/**"]}
 PROFILE: dict[str, Any] = {"title": "Ours", "sources": ["our handbook"]}
-
-
-@pytest.fixture(scope="module")
-def server(api_server: ApiServer) -> ApiServer:
-    definitions = [yaml.safe_load(file.read_text()) for file in sorted(DEFINITIONS.glob("*.yaml"))]
-    api_server.install_definitions(definitions)
-    return api_server
 
 
 def said(server: ApiServer, spec: object, kind: str = "DelegationPolicy", name: str = "a") -> str:
@@ -45,7 +34,7 @@ def said(server: ApiServer, spec: object, kind: str = "DelegationPolicy", name: 
         "metadata": {"name": name},
         "spec": spec,
     }
-    answer = server.request("POST", f"{GROUP}/{PLURALS[kind]}", body, dryRun="All")
+    answer = server.request("POST", objects_path("default", kind), body, dryRun="All")
     assert answer.status_code in {201, 422}, answer.text
     if answer.status_code == 201:
         assert answer.json()["spec"] == spec, "nothing is dropped, nothing is added"
