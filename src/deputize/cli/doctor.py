@@ -124,6 +124,12 @@ def _examine_files(loaded: Loaded | None, paths: list[Path], report: Report) -> 
         if loaded is not None:
             # Policies may be given both ways: as files, and as objects.
             settings, needs = settings_of(loaded), needs.and_those(needs_of(loaded))
+        elif settings is not None and own.unread:
+            others = ", ".join(at.where for at in own.unread)
+            report.unchecked.append(
+                f"service configurations besides {settings.at.where}: {others}; "
+                "give the manifests of one installation at a time"
+            )
         examine(World(manifests, settings, needs), report)
     except ConfigError as error:
         refuse_input(str(error))

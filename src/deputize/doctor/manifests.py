@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deputize.config.files import MAX_FILE_BYTES, is_folder, read_file
@@ -54,7 +54,7 @@ class Manifest:
     @property
     def title(self) -> str:
         """Its kind and name, for people."""
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {'/'.join(filter(None, (self.namespace, self.name)))}"
 
 
 def read_manifests(paths: Iterable[Path]) -> list[Manifest]:
@@ -122,7 +122,10 @@ def _objects(document: At) -> Iterator[Manifest]:
     kind = document["kind"].text
     if kind == "List" or (kind.endswith("List") and document["items"].exists):
         for item in document["items"].items:
-            yield from _objects(item)
+            for found in _objects(item):
+                # Whoever reads of the tenth object cannot tell which one that is.
+                name = found.title if found.name else found.at.pointer
+                yield replace(found, at=found.at.as_document(name))
         return
     if kind:
         metadata = document["metadata"]

@@ -123,8 +123,16 @@ class At:
     @property
     def where(self) -> str:
         """`file:line: pointer`."""
-        pointer = " ".join(filter(None, (self.prefix, format_pointer(self.steps))))
-        return f"{self.file}:{self.line}" + (f": {pointer}" if pointer else "")
+        return ": ".join(filter(None, (f"{self.file}:{self.line}", self.pointer)))
+
+    @property
+    def pointer(self) -> str:
+        """The way to it in its file; an object of a list is named, not counted."""
+        return ": ".join(filter(None, (self.prefix, format_pointer(self.steps))))
+
+    def as_document(self, prefix: str) -> At:
+        """The same, as if a document of its own began here."""
+        return At(self.file, self.node, self.line, (), prefix)
 
     def walk(self) -> Iterator[At]:
         """This place, and all below it that hold keys."""

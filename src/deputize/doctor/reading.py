@@ -12,7 +12,6 @@ from collections.abc import Iterator
 import yaml
 
 from deputize.config.problems import ConfigError, Problem
-from deputize.config.strict_yaml import format_pointer
 from deputize.config.yaml_complaints import describe_error
 from deputize.doctor.place import At, Node
 
@@ -56,8 +55,7 @@ def read_inner_documents(at: At) -> list[At]:
     if at.node is None or not at.text:
         return []
     shift = at.line if at.node.is_block else at.line - 1
-    prefix = f"{format_pointer(at.steps)}:"
-    return read_documents(at.text.encode(), at.file, shift=shift, prefix=prefix)
+    return read_documents(at.text.encode(), at.file, shift=shift, prefix=at.pointer)
 
 
 class _Reader:

@@ -35,6 +35,8 @@ class Own(NamedTuple):
     settings: Settings | None
     needs: Needs
     findings: list[Finding]
+    unread: list[At]
+    """Further service configurations: with them nothing is compared."""
 
 
 def settings_of(loaded: Loaded) -> Settings:
@@ -54,18 +56,24 @@ def read_own(manifests: Sequence[Manifest]) -> Own:
     settings: Settings | None = None
     policies: SourcedPolicies = []
     findings: list[Finding] = []
+    unread: list[At] = []
     for at, document in _documents(manifests, findings):
         try:
             if at["kind"].text == _SERVICE:
                 spec = validate(ServiceConfig, document).spec
-                settings = settings or Settings(spec, at)
+                if settings is None:
+                    settings = Settings(spec, at)
+                else:
+                    unread.append(at)
             else:
                 policies.append((validate(DelegationPolicy, document), document))
         except ConfigError as error:
             findings += [_invalid(at, problem) for problem in error.problems]
     # Whether they go together is not asked: several services may be among the manifests.
     compiled, _problems = compile_policies(policies)
-    return Own(settings, _needs(compiled, settings.spec.issuers if settings else ()), findings)
+    return Own(
+        settings, _needs(compiled, settings.spec.issuers if settings else ()), findings, unread
+    )
 
 
 def _needs(policies: CompiledPolicies, issuers: Iterable[Issuer]) -> Needs:

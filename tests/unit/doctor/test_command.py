@@ -108,6 +108,14 @@ def test_the_given_configuration_comes_before_one_among_the_manifests(tmp_path: 
     assert run("--config", config, "--manifests", "-", given=text).exit_code == 0
 
 
+def test_configurations_that_nothing_is_compared_with_are_named(tmp_path: Path) -> None:
+    text = write_world(tmp_path, issuer=Issuer(ISSUER_URL)).read_text()
+    two = f"{text}\n---\n{text}"
+    for given, count in ((text, 0), (two, 1)):
+        report = json.loads(run("--manifests", "-", "--format", "json", given=given).stdout)
+        assert sum("one installation" in line for line in report["unchecked"]) == count
+
+
 def test_mesh_settings_that_cannot_be_read_end_with_2() -> None:
     broken = 'kind: ConfigMap\napiVersion: v1\nmetadata: {name: istio}\ndata: {mesh: "a: [1"}\n'
     assert run("--manifests", "-", given=broken).exit_code == 2

@@ -111,6 +111,22 @@ def test_lists_are_taken_apart_and_folders_are_descended(tmp_path: Path) -> None
     assert [each.kind for each in read_manifests([tmp_path])] == ["Service", "Pod"]
 
 
+def test_an_object_of_a_list_is_named_and_not_counted(tmp_path: Path) -> None:
+    file = tmp_path / "list.yaml"
+    file.write_text(
+        "kind: List\nitems:\n"
+        "- {kind: Namespace, metadata: {name: store}}\n"
+        "- {kind: ConfigMap, metadata: {name: istio, namespace: mesh}, data: {mesh: 'port: 1'}}\n"
+        "- {kind: Pod}\n"
+    )
+    space, config_map, pod = read_manifests([file])
+    assert space.spec.where == f"{file}:3: Namespace store: spec"
+    assert pod.spec.where == f"{file}:5: items[2]: spec"
+    (inner,) = read_inner_documents(config_map.at.dig("data", "mesh"))
+    assert inner.where == f"{file}:4: ConfigMap mesh/istio: data.mesh"
+    assert inner["port"].where == f"{file}:4: ConfigMap mesh/istio: data.mesh: port"
+
+
 def test_a_folder_without_manifests_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         read_manifests([tmp_path])
