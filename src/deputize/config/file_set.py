@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -68,12 +69,12 @@ def read_files(config_file: Path) -> FileSet:
     reading = _Reading()
     base = config_file.parent
     document = reading.only_document(config_file)
-    config = reading.gather(lambda: validate(ServiceConfig, document))
+    config = reading.gather(partial(validate, ServiceConfig, document))
     known = known_names(document)
     policies: SourcedPolicies = []
     for each in reading.documents(document, base, "policies"):
         reading.problems += check_references(each, known)
-        policy = reading.gather(lambda each=each: validate(DelegationPolicy, each))  # type: ignore[misc]
+        policy = reading.gather(partial(validate, DelegationPolicy, each))
         if policy is not None:
             policies.append((policy, each))
     profiles = _read_profiles(reading, document, base)
@@ -122,8 +123,11 @@ class _Reading:
         self.digest.update(octets)
         return octets
 
+    def parse(self, file: Path) -> list[Document]:
+        return parse_documents(self.read(file), str(file))
+
     def only_document(self, file: Path) -> Document:
-        documents = parse_documents(self.read(file), str(file))
+        documents = self.parse(file)
         if len(documents) != 1:
             message = f"{len(documents)} YAML documents, exactly one is allowed"
             raise ConfigError([Problem(str(file), 0, "", message)])
@@ -145,9 +149,7 @@ class _Reading:
                 self.problems.append(configuration.problem(("spec", key, position), message))
                 continue
             for file in files:
-                documents = self.gather(
-                    lambda file=file: parse_documents(self.read(file), str(file))  # type: ignore[misc]
-                )
+                documents = self.gather(partial(self.parse, file))
                 if documents == []:
                     # Most likely a file that is just being written.
                     self.problems.append(Problem(str(file), 0, "", f"no {what} in this file"))
@@ -160,7 +162,7 @@ def _read_profiles(
 ) -> Mapping[str, ProfileSpec]:
     profiles: dict[str, ProfileSpec] = {}
     for document in reading.documents(configuration, base, "profiles"):
-        profile = reading.gather(lambda each=document: validate(IssuerProfileFile, each))  # type: ignore[misc]
+        profile = reading.gather(partial(validate, IssuerProfileFile, document))
         if profile is None:
             continue
         name = profile.metadata.name

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from deputize.config.compiler import Compiled, compile_config
 from deputize.config.file_set import FileSet, read_files
-from deputize.config.files import Signature, folders_of
 from deputize.config.issuer_profiles import unread_profile
 from deputize.config.issuer_schema import ProfileSpec
 from deputize.config.object_bounds import check_sizes
@@ -32,20 +31,13 @@ class Loaded:
 
     `service` has every path made absolute.
     `digest` is the hex SHA-256 over all files read, and over the objects if there are any;
-    `sources` are the files and folders in use, key and list files included, and `signature` is
-    how they looked when they were read.
+    `sources` are the files and folders in use, key and list files included.
     """
 
     service: ServiceSpec
     compiled: Compiled
     digest: str
     sources: tuple[Path, ...]
-    signature: Signature
-
-    @property
-    def folders(self) -> frozenset[Path]:
-        """The folders a change can come from."""
-        return folders_of(self.sources)
 
 
 def load(config_file: Path) -> Loaded:
@@ -96,7 +88,7 @@ def compose(
     compiled, found = compile_config(files.service, files.document, policies, profiles)
     if problems or found:
         raise ConfigError(problems + found)
-    return Loaded(files.service, compiled, _digest(files, used), files.sources, files.signature)
+    return Loaded(files.service, compiled, _digest(files, used), files.sources)
 
 
 def unread_profiles(service: ServiceSpec) -> dict[str, ProfileSpec]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from deputize.config import files
+from deputize.config.files import folders_of
 from deputize.config.loader import load
 from tests.harness.config_files import (
     POLICY,
@@ -131,7 +132,8 @@ def test_a_key_file_that_cannot_be_there_does_not_hide_where_changes_come_from(
     tmp_path: Path,
 ) -> None:
     text = changed(SERVICE, "jwks.json", "a" * 300)
-    assert tmp_path / "policies" in load(write_world(tmp_path, service=text)).folders
+    loaded = load(write_world(tmp_path, service=text))
+    assert tmp_path / "policies" in folders_of(loaded.sources)
 
 
 def test_relative_paths_start_at_the_configuration_file(
@@ -229,7 +231,7 @@ def test_sources_are_all_files_and_folders_in_use(tmp_path: Path) -> None:
     loaded = load(write_world(tmp_path))
     names = ("deputize.yaml", "policies", "jwks.json")
     assert loaded.sources == tuple(tmp_path / name for name in names)
-    assert loaded.folders == {tmp_path, tmp_path / "policies"}
+    assert folders_of(loaded.sources) == {tmp_path, tmp_path / "policies"}
 
 
 def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from deputize.config.file_set import read_files
+from deputize.config.files import folders_of
 from deputize.config.loader import load
 from deputize.config.objects import POLICY, ObjectKey, parse_stored
 from deputize.config.problems import ConfigError
@@ -94,7 +95,7 @@ def test_a_profile_in_a_file_says_how_tokens_are_written(tmp_path: Path, profile
     loaded = load(write_world(tmp_path, service=PROFILED))
     (issuer,) = loaded.compiled.issuers.values()
     assert issuer.algorithms == ("RS256",)
-    assert profiles in loaded.folders
+    assert profiles in folders_of(loaded.sources)
     digest = loaded.digest
     (profiles / "ours.yaml").write_text(PROFILE_FILE.replace("Ours", "Theirs"))
     assert load(tmp_path / "deputize.yaml").digest != digest
