@@ -94,6 +94,20 @@ def begin(files: FileSet) -> Settled | None:
     return None
 
 
+def unwatched(files: FileSet, first: FileSet) -> tuple[Problem, ...]:
+    """The namespaces that `first` does not name: what their objects forbid would be missing."""
+    watched = first.service.kubernetes.namespaces if first.service.kubernetes else []
+    named = files.service.kubernetes.namespaces if files.service.kubernetes else []
+    return tuple(
+        files.document.problem(
+            ("spec", "kubernetes", "namespaces", position),
+            f"`{name}` is not watched before the next start; until then this file is not taken",
+        )
+        for position, name in enumerate(named)
+        if name not in watched
+    )
+
+
 def _changes(files: FileSet, stored: Objects, before: InForce) -> tuple[Changes, Refused]:
     """What differs, in the order in which it is taken, and what is not good alone."""
     changes: Changes = {}

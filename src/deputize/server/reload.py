@@ -23,7 +23,7 @@ from deputize.config.file_set import FileSet, read_files
 from deputize.config.files import Signature, folders_of, is_folder, sign_files
 from deputize.config.loader import Loaded, check_files
 from deputize.config.problems import ConfigError, Problem
-from deputize.config.settling import InForce, Objects, Settled, settle, tell_refusal
+from deputize.config.settling import InForce, Objects, Settled, settle, tell_refusal, unwatched
 
 LOOK_SECONDS = 5.0
 """Longest time between two looks, for file systems that tell nothing."""
@@ -76,6 +76,7 @@ class Reloader:
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._files = files
+        self._first = files
         self._signature = files.signature
         self._taken: Objects | None = None
         self._in_force: InForce = {}
@@ -131,7 +132,7 @@ class Reloader:
             files = self._read()
         problems = files.problems
         if isinstance(files, FileSet):
-            problems = self._take(files, stored)
+            problems = unwatched(files, self._first) or self._take(files, stored)
         if problems:
             self._fail(problems)
         else:

@@ -12,7 +12,7 @@ from deputize.config.objects import StoredObject
 from deputize.config.settling import Objects, Settled, begin
 from deputize.server import reload
 from deputize.server.reload import Reloader
-from tests.harness.config_files import changed, write_world
+from tests.harness.config_files import SERVICE, changed, write_world
 from tests.harness.polling import wait_until
 from tests.harness.stored_objects import (
     BROKEN_PATH,
@@ -51,13 +51,14 @@ class Watching:
     """A reloader of files and objects, and what it reported."""
 
     folder: Path
+    service: str = WITH_OBJECTS
     cluster: Objecting = field(default_factory=Objecting)
     loaded: list[Loaded] = field(default_factory=list)
     failures: int = 0
     reloader: Reloader = field(init=False)
 
     def __post_init__(self) -> None:
-        config_file = write_world(self.folder, service=WITH_OBJECTS)
+        config_file = write_world(self.folder, service=self.service)
         files = read_files(config_file)
         self.reloader = Reloader(
             config_file,
@@ -66,7 +67,7 @@ class Watching:
             on_loaded=self.loaded.append,
             on_failed=self.count_failure,
             on_changed=lambda: None,
-            cluster=self.cluster,
+            cluster=self.cluster if files.service.kubernetes else None,
         )
 
     def count_failure(self) -> None:
@@ -158,6 +159,24 @@ def test_files_that_fit_no_object_that_is_there_keep_everything_away(watching: W
     watching.see(stored("a", spec_of()))
     assert [problem.pointer for problem in watching.reloader.unfit] == ["spec.issuers[0].profile"]
     assert watching.loaded == []
+
+
+@pytest.mark.parametrize("first", [WITH_OBJECTS, SERVICE])
+def test_files_are_not_taken_without_the_objects_they_name(tmp_path: Path, first: str) -> None:
+    # What the objects of that namespace forbid would be missing until the next start.
+    watching = Watching(tmp_path, first)
+    watching.see()
+    loads = len(watching.loaded)
+    other = SERVICE + "  kubernetes: {namespaces: [team, other]}\n"
+    (tmp_path / "deputize.yaml").write_text(other)
+    watching.reloader.look()
+    assert {problem.pointer for problem in watching.reloader.problems} >= {
+        "spec.kubernetes.namespaces[1]"
+    }
+    assert len(watching.loaded) == loads
+    (tmp_path / "deputize.yaml").write_text(first)
+    watching.reloader.look()
+    assert watching.reloader.problems == ()
 
 
 def test_it_wakes_for_objects(watching: Watching) -> None:
