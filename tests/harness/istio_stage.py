@@ -129,6 +129,8 @@ class MeshStage:
             "outbound|9191||deputize.sidecar.internal": deputize,
             "inbound|9191||": deputize,
             f"inbound|{PORT}||": api,
+            # Ports of a pod that no Service names.
+            "InboundPassthroughCluster": api,
             **{f"outbound|{PORT}||{host}": api for host in hosts},
             **{f"inbound-vip|{PORT}|http|{host}": api for host in hosts},
         }
