@@ -139,6 +139,20 @@ def test_the_gateway_has_the_identity_that_deputize_lists(name: str) -> None:
 
 
 @by_gateway
+def test_apis_take_calls_from_the_proxy_that_asks_and_nobody_else(name: str) -> None:
+    (policy,) = [
+        each["spec"]
+        for each in objects(f"{name}/kubernetes.yaml")
+        if each["kind"] == "NetworkPolicy" and each["metadata"]["namespace"] == "orders"
+    ]
+    ((source,),) = [rule["from"] for rule in policy["ingress"]]
+    (proxy,) = yaml.safe_load((EXAMPLES / name / "values.yaml").read_text())["proxies"]
+    assert source["podSelector"] == {"matchLabels": proxy["podLabels"]}
+    namespaces = source.get("namespaceSelector", {}).get("matchLabels", {})
+    assert namespaces.get("kubernetes.io/metadata.name", "orders") == proxy["namespace"]
+
+
+@by_gateway
 def test_clients_need_a_certificate(name: str) -> None:
     modes = set(found(objects(f"{name}/kubernetes.yaml"), "mode"))
     assert modes in ({"AllowValidOnly"}, {"RequireAndVerify"})
