@@ -2,7 +2,6 @@
 
 Rules of this file:
 - A panel is a question in plain English, and one or two queries; Grafana's defaults say the rest.
-- Queries choose series by `$namespace` and `$pod`, the variables of the dashboard (`_series`).
 - Places follow from the order: rows from top to bottom, panels from left to right.
 """
 

@@ -10,9 +10,7 @@ import json
 from dataclasses import dataclass, field
 
 from deputize.core.reasons import Reason
-
-POD = "deputize-0"
-TARGET = {"namespace": "deputize", "job": "deputize", "pod": POD}
+from tests.chart.monitoring_objects import TARGET
 
 Series = dict[str, str]
 """Values of series, by their names with labels."""
@@ -60,7 +58,7 @@ def within(seconds: str) -> str:
 
 UP = scraped("up")
 READY = named(
-    "kube_pod_container_status_ready", namespace="deputize", pod=POD, container="deputize"
+    "kube_pod_container_status_ready", namespace="deputize", pod=TARGET["pod"], container="deputize"
 )
 CONFIG_PROBLEMS = scraped("deputize_config_problems")
 FAILED_FETCHES = scraped(

@@ -9,23 +9,7 @@ from typing import Any
 from tests.docs.markdown_files import ROOT, Page
 from tests.harness.helm import render
 
-LEAST = {
-    "config": {
-        "peer": {"trustDomains": ["cluster.local"]},
-        "issuers": [
-            {
-                "issuer": "https://idp.example.org",
-                "audiences": ["orders"],
-                "algorithms": ["ES256"],
-                "keys": {"discovery": True},
-            }
-        ],
-    },
-    "policyConfigMaps": ["policies"],
-}
-"""Without these values there is no service to watch."""
-
-ALL_ON = LEAST | {
+ALL_ON = {
     "monitoring": {
         part: {"enabled": True} for part in ("serviceMonitor", "prometheusRule", "dashboard")
     },

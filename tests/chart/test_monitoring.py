@@ -13,7 +13,6 @@ from deputize.adapters.telemetry import SourceKind, Telemetry
 from deputize.core.reasons import Reason
 from tests.chart.monitoring_objects import (
     ALL_ON,
-    LEAST,
     TARGET,
     alerts,
     dashboard,
@@ -62,7 +61,7 @@ def test_objects_are_valid(shape: str) -> None:
 
 
 def test_nothing_is_made_unless_it_is_asked_for() -> None:
-    kinds = {each["kind"] for each in render(LEAST)}
+    kinds = {each["kind"] for each in render({})}
     assert not kinds & {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
 
@@ -78,7 +77,7 @@ def test_metrics_can_be_read_with_a_certificate_of_the_mesh() -> None:
     files = {"caFile": "/certs/ca.pem", "certFile": "/certs/c.pem", "keyFile": "/certs/key.pem"}
     section = {"enabled": True, "relabelings": [{"action": "labeldrop", "regex": "instance"}]}
     section |= {"tlsConfig": files | {"insecureSkipVerify": True}}
-    made = render(LEAST | {"monitoring": {"serviceMonitor": section}})
+    made = render({"monitoring": {"serviceMonitor": section}})
     (monitor,) = (each for each in made if each["kind"] == "ServiceMonitor")
     (endpoint,) = monitor["spec"]["endpoints"]
     assert endpoint["scheme"] == "https"
@@ -90,7 +89,7 @@ def test_labels_limits_and_places_come_from_the_values() -> None:
     labels = {"release": "prometheus"}
     values = {"enabled": True, "labels": labels, "limits": {"replays": 77}}
     monitoring = {"monitoring": {"prometheusRule": values}}
-    made = render(LEAST | monitoring, name="orders", namespace="shop")
+    made = render(monitoring, name="orders", namespace="shop")
     (rule,) = (each for each in made if each["kind"] == "PrometheusRule")
     assert labels.items() <= rule["metadata"]["labels"].items()
     text = yaml.safe_dump(rule["spec"], width=1000)
@@ -158,7 +157,7 @@ def test_shown_values_are_good() -> None:
     shown = [block for block in Page(page, page.read_text()).blocks if block.language == "yaml"]
     assert len(shown) > 1
     for block in shown:
-        made = render(LEAST | yaml.safe_load(block.text))
+        made = render(yaml.safe_load(block.text))
         assert "ServiceMonitor" in {each["kind"] for each in made}
         assert [complaint for each in made for complaint in complaints(each)] == []
 
@@ -166,7 +165,7 @@ def test_shown_values_are_good() -> None:
 @pytest.mark.parametrize("account", ["", "prometheus"])
 def test_in_a_strict_mesh_only_who_is_outside_reads_plainly(account: str) -> None:
     reader = {"namespace": "monitoring"} | ({"serviceAccount": account} if account else {})
-    made = render(LEAST | {"istio": {"enabled": True}, "monitoring": {"from": [reader]}})
+    made = render({"istio": {"enabled": True}, "monitoring": {"from": [reader]}})
     (peers,) = (each["spec"] for each in made if each["kind"] == "PeerAuthentication")
     assert peers["mtls"] == {"mode": "STRICT"}
     plain = {"8080": {"mode": "PERMISSIVE"}}

@@ -17,8 +17,8 @@ from tests.harness.gateway_checks import Sent
 from tests.harness.grpc_client import ask, open_channel
 from tests.harness.helm import render
 from tests.harness.issuer import Issuer
-from tests.harness.loopback import HOST, free_port
 from tests.harness.service import DeputizeProcess
+from tests.harness.service_config import on_this_machine
 from tests.harness.spiffe_ca import SpiffeCa, Svid
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,7 +112,7 @@ def running_example(
     """
     authority = SpiffeCa(TRUST_DOMAIN, folder)
     own = authority.issue("own", dns=[SERVICE])
-    config = example_config(name)
+    config = on_this_machine(example_config(name))
     spec: Spec = config["spec"]
     issuer = Issuer(spec["issuers"][0]["issuer"])
     (folder / "jwks.json").write_bytes(issuer.jwks())
@@ -121,16 +121,11 @@ def running_example(
 
     spec["issuers"][0]["keys"] = {"file": "jwks.json"}
     spec["policies"] = [str(EXAMPLES / "policies")]
-    spec["server"]["grpc"]["listen"] = [f"{HOST}:{free_port()}"]
     spec["server"]["grpc"]["tls"] |= {
         "certificateFile": str(own.certificate_file),
         "privateKeyFile": str(own.private_key_file),
         "clientCaFile": str(authority.certificate_file),
     }
-    spec["server"]["http"]["listen"] = f"{HOST}:{free_port()}"
-    # On a busy machine a test must not fail because a decision came late.
-    spec["server"] |= {"decisionTimeoutMillis": 2000, "drain": {"delaySeconds": 0}}
-    spec["audit"] = {"sink": "file", "file": "audit.jsonl"}
     change(spec)
     with DeputizeProcess(config, folder) as process:
         yield GatewayService(process, issuer, authority, proxy)

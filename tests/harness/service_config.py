@@ -9,6 +9,9 @@ from typing import Any
 from tests.harness.loopback import HOST, free_port
 
 AUDIT_FILE = "audit.jsonl"
+_AUDIT = {"sink": "file", "file": AUDIT_FILE}
+# On a busy machine a test must not fail because a decision came late.
+_TIMES = {"decisionTimeoutMillis": 2000, "drain": {"delaySeconds": 0}}
 
 
 def service_config(
@@ -30,9 +33,7 @@ def service_config(
                 "transport": transport,
                 "grpc": {"listen": list(grpc_listen)},
                 "http": {"listen": f"{HOST}:{free_port()}"},
-                # On a busy machine a test must not fail because a decision came late.
-                "decisionTimeoutMillis": 2000,
-                "drain": {"delaySeconds": 0},
+                **copy.deepcopy(_TIMES),
             },
             "peer": {"trustDomains": list(trust_domains)},
             "issuers": [
@@ -44,7 +45,7 @@ def service_config(
                 }
             ],
             "policies": list(policies),
-            "audit": {"sink": "file", "file": AUDIT_FILE},
+            "audit": dict(_AUDIT),
         },
     }
 
@@ -55,4 +56,12 @@ def with_own_ports(config: Mapping[str, Any]) -> dict[str, Any]:
     server = copied["spec"]["server"]
     server["grpc"]["listen"] = [f"{HOST}:{free_port()}"]
     server["http"]["listen"] = f"{HOST}:{free_port()}"
+    return copied
+
+
+def on_this_machine(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration made for elsewhere, with ports, times and the audit file of a test."""
+    copied = with_own_ports(config)
+    copied["spec"]["server"] |= copy.deepcopy(_TIMES)
+    copied["spec"]["audit"] = dict(_AUDIT)
     return copied
