@@ -63,16 +63,22 @@ def read_manifests(paths: Iterable[Path]) -> list[Manifest]:
     `-` is standard input.
 
     Raises:
-        ConfigError: what cannot be read or is refused, of all files.
+        ConfigError: what cannot be read or is refused, of all files; a file without an object.
     """
     manifests: list[Manifest] = []
     problems: list[Problem] = []
-    for file in _files(paths, problems):
+    given = list(paths)
+    for file in _files(given, problems):
         try:
-            for document in read_documents(_octets(file), str(file)):
-                manifests += _objects(document)
+            documents = read_documents(_octets(file), str(file))
         except ConfigError as error:
             problems += error.problems
+            continue
+        found = [each for document in documents for each in _objects(document)]
+        if file in given and not found:
+            # What wrote it may have failed, and nothing would be found in nothing.
+            problems.append(Problem(str(file), 0, "", "no object in it, nor settings of a proxy"))
+        manifests += found
     if problems:
         raise ConfigError(problems)
     return manifests

@@ -64,6 +64,11 @@ def test_a_manifest_that_cannot_be_read_ends_with_2_and_says_where() -> None:
     assert result.stderr.startswith("-:2: ")
 
 
+@pytest.mark.parametrize("given", ["", "# none\n", "kind: List\nitems: []\n", "error: no server\n"])
+def test_nothing_to_look_at_is_not_nothing_found(given: str) -> None:
+    assert run("--manifests", "-", given=given).exit_code == 2
+
+
 def test_nothing_found_ends_with_0_and_says_what_was_not_there() -> None:
     result = run("--manifests", "-", given="kind: Pod\n")
     assert result.exit_code == 0
