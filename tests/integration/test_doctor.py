@@ -30,11 +30,10 @@ Arguments = list[str | Path]
 Spec = dict[str, Any]
 
 MANIFESTS = Path(__file__).parents[1] / "unit" / "doctor" / "healthy"
+KINDS = ("agentgateway", "envoy", "gateways", "istio")
 ONE_REPLICA = {
-    "istio": ("replicas: 2", "replicas: 1"),
-    "envoy": ("static_resources:", "static_resources:"),
-    "agentgateway": ("config: {}", "config: {}"),
     "gateways": ("kind: DaemonSet", "kind: Deployment"),
+    "istio": ("replicas: 2", "replicas: 1"),
 }
 """Budgets are kept in memory here: what is changed so that they are counted in one place."""
 
@@ -93,9 +92,11 @@ def test_a_sound_service_with_tls_is_silent_beside_manifests_of_each_kind(tmp_pa
         spec["server"]["decisionTimeoutMillis"] = 150
 
     with running_live(tmp_path, change=change) as live:
-        for name, (old, new) in ONE_REPLICA.items():
-            file = tmp_path / f"{name}.yaml"
-            file.write_text(changed((MANIFESTS / file.name).read_text(), old, new))
+        for kind in KINDS:
+            file = tmp_path / f"{kind}.yaml"
+            text = (MANIFESTS / file.name).read_text()
+            one_replica = ONE_REPLICA.get(kind)
+            file.write_text(changed(text, *one_replica) if one_replica else text)
             assert found([*everything(live), "--manifests", file]) == []
 
 

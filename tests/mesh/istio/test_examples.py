@@ -43,6 +43,10 @@ def released(example: str, keys: Path, folder: Path) -> Path:
     return file
 
 
+def test_every_example_is_played() -> None:
+    assert {file.parent.name for file in ISTIO.glob("*/values.yaml")} == set(EXAMPLES)
+
+
 def provider_of(mesh_config: dict[str, Any]) -> dict[str, Any]:
     (provider,) = mesh_config["extensionProviders"]
     return dict(provider)

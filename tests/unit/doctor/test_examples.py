@@ -1,6 +1,7 @@
-"""What this project ships is sound: the chart however it is installed, and all examples.
+"""What this project ships is sound: the chart however it is installed, and the examples.
 
-The few that are not, by what they are for, are named with their finding.
+The few that are not, by what they are for, are named with their finding. The examples of Istio are
+examined in `tests/mesh/istio`, with all that they need.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from tests.unit.doctor.test_manifests import examined, found
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "docs/examples"
 GATEWAYS = sorted(path for path in (EXAMPLES / "gateways").iterdir() if path.name != "policies")
-ISTIO = ROOT / "istio"
-INSTALLED = sorted(file.parent for file in ISTIO.glob("*/values.yaml"))
 
 MEANT: dict[str, set[str]] = {
     "no network policy": {Code.CALLERS_UNRESTRICTED},
@@ -44,15 +43,6 @@ def write(objects: list[dict[str, object]], folder: Path) -> Path:
 @pytest.mark.parametrize("name", CASES)
 def test_the_chart_however_it_is_installed(name: str, tmp_path: Path) -> None:
     assert codes(write(render(CASES[name]), tmp_path)) == MEANT.get(name, set())
-
-
-@pytest.mark.parametrize("folder", INSTALLED, ids=lambda folder: folder.name)
-def test_the_examples_of_istio_with_the_chart_they_install(folder: Path, tmp_path: Path) -> None:
-    values = yaml.safe_load((folder / "values.yaml").read_text())
-    assert (
-        codes(write(render(values), tmp_path), folder, ISTIO / "mesh", sees="how Istio asks")
-        == set()
-    )
 
 
 @pytest.mark.parametrize("folder", GATEWAYS, ids=lambda folder: folder.name)
