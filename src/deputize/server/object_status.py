@@ -19,6 +19,7 @@ from deputize.config.settling import Settled
 from deputize.config.strict_yaml import Value
 
 PROGRAMMED = "Programmed"
+SINCE = "lastTransitionTime"
 MAX_SHOWN = 20
 MAX_MESSAGE = 8000
 _OWN = (ACCEPTED, PROGRAMMED)
@@ -44,9 +45,7 @@ def outcomes(
 def conditions(outcome: Outcome, before: Sequence[Condition], now: float) -> list[Condition]:
     """The conditions its object is to have, `now` in epoch seconds; those of others stay."""
     time = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    since = {
-        each.get("type"): (each.get("status"), each.get("lastTransitionTime")) for each in before
-    }
+    since = {each.get("type"): (each.get("status"), each.get(SINCE)) for each in before}
     wanted: list[Condition] = []
     for kind, status, reason, message in _said(outcome):
         old_status, old_time = since.get(kind, (None, None))
@@ -55,7 +54,7 @@ def conditions(outcome: Outcome, before: Sequence[Condition], now: float) -> lis
                 "type": kind,
                 "status": status,
                 "observedGeneration": outcome.stored.generation,
-                "lastTransitionTime": old_time if old_status == status and old_time else time,
+                SINCE: old_time if old_status == status and old_time else time,
                 "reason": reason,
                 "message": message,
             }

@@ -12,12 +12,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from deputize.adapters.kubernetes_answers import KubernetesError
 from deputize.adapters.kubernetes_api import CONFLICT, NOT_FOUND
 from deputize.config.objects import ObjectKey, StoredObject
-from deputize.server.object_status import Condition, Outcome, conditions
+from deputize.server.object_status import SINCE, Condition, Outcome, conditions
 
 RETRY_SECONDS = 5.0
 MAX_TRIES = 5
@@ -119,10 +119,7 @@ class StatusWriter:
                 again = False
 
 
-def _said(stored: StoredObject, found: tuple[Condition, ...] | list[Condition]) -> Said:
+def _said(stored: StoredObject, found: Iterable[Condition]) -> Said:
     """What conditions say of an object, without since when."""
-    texts = (tuple(sorted((key, str(each[key])) for key in each if key != _TIME)) for each in found)
+    texts = (tuple(sorted((key, str(each[key])) for key in each if key != SINCE)) for each in found)
     return stored.uid, stored.generation, tuple(sorted(texts))
-
-
-_TIME = "lastTransitionTime"
