@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from deputize.config.issuer_schema import IssuerProfileFile, ProfileSpec
 from deputize.config.object_bounds import check_depth, check_size
@@ -100,27 +100,27 @@ def parse_stored(kind: str, value: Mapping[str, Value]) -> StoredObject:
     Raises:
         ValueError: it has not what every object has.
     """
-    metadata = value.get("metadata")
-    if not isinstance(metadata, dict):
-        raise ValueError("an object without metadata")  # noqa: TRY004 - no fault of ours
-    texts = [metadata.get(name) for name in ("namespace", "name", "uid", "resourceVersion")]
-    generation = metadata.get("generation", 0)
-    if not all(isinstance(text, str) and text for text in texts) or not isinstance(generation, int):
-        raise ValueError("an object without namespace, name, uid, version or generation")
-    namespace, name, uid, version = cast("list[str]", texts)
-    status = value.get("status")
-    conditions = status.get("conditions") if isinstance(status, dict) else None
-    return StoredObject(
-        ObjectKey(kind, namespace, name),
-        uid,
-        generation,
-        version,
-        str(metadata.get("creationTimestamp")),
-        value,
-        tuple(each for each in conditions if isinstance(each, dict))
-        if isinstance(conditions, list)
-        else (),
-    )
+    match value.get("metadata"):
+        case {
+            "namespace": str(namespace),
+            "name": str(name),
+            "uid": str(uid),
+            "generation": int(generation),
+            "resourceVersion": str(version),
+            **others,
+        } if namespace and name and uid and version:
+            key = ObjectKey(kind, namespace, name)
+            created = str(others.get("creationTimestamp"))
+        case _:
+            raise ValueError("an object without namespace, name, uid, version or generation")
+    return StoredObject(key, uid, generation, version, created, value, _conditions(value))
+
+
+def _conditions(value: Mapping[str, Value]) -> tuple[Mapping[str, Value], ...]:
+    match value.get("status"):
+        case {"conditions": list(conditions)}:
+            return tuple(each for each in conditions if isinstance(each, dict))
+    return ()
 
 
 def read_object(stored: StoredObject) -> GoodObject:

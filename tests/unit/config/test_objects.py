@@ -55,6 +55,7 @@ def test_an_object_is_named_as_problems_name_it() -> None:
         metadata(name=None),
         metadata(uid=1),
         metadata(generation="1"),
+        metadata(generation=None),
     ],
 )
 def test_what_is_no_object_is_refused(value: dict[str, Any]) -> None:
