@@ -6,7 +6,6 @@ import http.client
 import socket
 import ssl
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Self
 
 from tests.harness.calls import Answer
@@ -28,12 +27,7 @@ class RawClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def send(self, method: str, target: str, headers: Mapping[str, str]) -> Answer | None:

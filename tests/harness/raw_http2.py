@@ -13,7 +13,6 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 from typing import Self
 
 from tests.harness.calls import Answer
@@ -41,12 +40,7 @@ class RawHttp2Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def send(self, method: str, target: str, headers: Mapping[str, str]) -> Answer | None:

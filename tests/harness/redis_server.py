@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import redis
@@ -41,12 +40,7 @@ class RedisServer:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self.resume()
             self._process.stop()
