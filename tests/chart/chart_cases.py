@@ -16,6 +16,7 @@ IN_MESH = {**PROMETHEUS, "serviceAccount": "prometheus"}
 REDIS_POD = {"podSelector": {"matchLabels": {"app": "valkey"}}}
 REDIS = {"redis": {"existingSecret": "valkey", "to": [REDIS_POD]}}
 CERT_MANAGER = {"source": "certManager", "certManager": {"issuerRef": {"name": "mesh"}}}
+SPIRE = {"source": "spire", "spire": {"image": "registry.example/spiffe-helper:0.11.0"}}
 ORDERS = {"name": "orders", "namespace": "store", "podLabels": {"app": "orders"}}
 WAYPOINT = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "waypoint"}
 REMOTE: dict[str, Any] = {
@@ -69,7 +70,11 @@ CASES: dict[str, dict[str, Any]] = {
     "daemonset": {"shape": "daemonset", "proxies": [GATEWAY]},
     "one pod": {"replicas": 1, "proxies": [GATEWAY]},
     "autoscaling": {"autoscaling": {"enabled": True}},
-    "no network policy": {"networkPolicy": {"enabled": False}},
+    "no network policy": {
+        "proxies": [GATEWAY],
+        "networkPolicy": {"enabled": False},
+        "istio": {"enabled": True},
+    },
     "gRPC probe": {"probes": {"readiness": "grpc"}},
     "IPv6": {"listenHost": "[::]"},
     "OpenShift": {"runAsUser": None, "runAsGroup": None},
@@ -86,8 +91,8 @@ CASES: dict[str, dict[str, Any]] = {
     "TLS of a secret": {"proxies": [GATEWAY], "tls": {"source": "secret", "secretName": "cert"}},
     "TLS of cert-manager": {"proxies": [GATEWAY], "tls": CERT_MANAGER},
     "TLS of csi-driver-spiffe": {"proxies": [GATEWAY], "tls": {"source": "csiDriverSpiffe"}},
-    "TLS of SPIRE": {"proxies": [GATEWAY], "tls": {"source": "spire"}},
-    "TLS of SPIRE on each node": {"shape": "daemonset", "tls": {"source": "spire"}},
+    "TLS of SPIRE": {"proxies": [GATEWAY], "tls": SPIRE},
+    "TLS of SPIRE on each node": {"shape": "daemonset", "tls": SPIRE},
     "TLS for nobody": {"tls": {"source": "secret", "secretName": "cert"}},
     "TLS in a mesh": {
         "proxies": [GATEWAY],
@@ -123,9 +128,28 @@ CASES: dict[str, dict[str, Any]] = {
         "istio": {
             "enabled": True,
             "body": {"maxBytes": 1048576},
-            "protect": [{**ORDERS, "notPaths": ["/healthz"]}],
+            "protect": [{**ORDERS, "notPaths": ["/healthz"], "ports": ["8080"]}],
         }
     },
+    "names that look like something else": {
+        "proxies": [{"namespace": "123", "serviceAccount": "1e3"}],
+        "monitoring": {"from": [{"namespace": "null"}]},
+        "kubernetes": {"enabled": True, "namespaces": ["123", "true"]},
+        "policyConfigMaps": ["123", "true"],
+        "mounts": [{"name": "123", "secret": "1e3"}, {"name": "true", "configMap": "null"}],
+        "replay": {"redis": {"existingSecret": "123", "key": "null", "to": [REDIS_POD]}},
+        "serviceAccount": {"name": "123"},
+        "imagePullSecrets": [{"name": "123"}],
+        "priorityClassName": "123",
+        "istio": {
+            "enabled": True,
+            "revision": "123",
+            "rootNamespace": "null",
+            "provider": "123",
+            "protect": [{"name": "123", "namespace": "true", "podLabels": {"app": "1"}}],
+        },
+    },
+    "secret with a name like a number": {"tls": {"source": "secret", "secretName": "123"}},
     "sidecar": {"shape": "sidecar"},
     "sidecar on loopback": {"shape": "sidecar", "sidecar": {"listen": "loopback"}},
     "sidecar in Istio": {"shape": "sidecar", "istio": {"enabled": True, "protect": [ORDERS]}},

@@ -9,9 +9,12 @@ from typing import Any
 from tests.docs.markdown_files import ROOT, Page
 from tests.harness.helm import render
 
-ALL_ON = {
+RUNBOOK_URL = "https://ops.example/docs/runbooks.md"
+ALL_ON: dict[str, Any] = {
     "monitoring": {
-        part: {"enabled": True} for part in ("serviceMonitor", "prometheusRule", "dashboard")
+        "serviceMonitor": {"enabled": True},
+        "prometheusRule": {"enabled": True, "runbookUrl": RUNBOOK_URL},
+        "dashboard": {"enabled": True},
     },
 }
 NAMES = {"ServiceMonitor": "", "PodMonitor": "", "PrometheusRule": "", "ConfigMap": "-dashboard"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.chart_cases import CASES, GATEWAY, IN_MESH, PROMETHEUS, WAYPOINT
+from tests.chart.chart_cases import CASES, GATEWAY, IN_MESH, ORDERS, PROMETHEUS, WAYPOINT
 from tests.chart.chart_objects import Thing, objects, only
 
 ISTIO = {"istio": {"enabled": True}}
@@ -119,9 +119,18 @@ def test_waypoints_ask() -> None:
     assert "selector" not in policy["spec"]
 
 
-def test_nobody_asks_about_paths_that_are_left_out() -> None:
+@pytest.mark.parametrize(
+    "operation", [{"notPaths": ["/healthz"]}, {"ports": ["8080", "8443"]}, {"ports": ["8080"]}]
+)
+def test_nobody_asks_about_paths_and_ports_that_are_left_out(operation: dict[str, Any]) -> None:
+    values = {"istio": {"enabled": True, "protect": [{**ORDERS, **operation}]}}
+    (rule,) = only(values, "AuthorizationPolicy", "orders")["spec"]["rules"]
+    assert rule == {"to": [{"operation": operation}]}
+
+
+def test_paths_and_ports_are_left_out_of_one_rule() -> None:
     (rule,) = only(CASES["bodies"], "AuthorizationPolicy", "orders")["spec"]["rules"]
-    assert rule == {"to": [{"operation": {"notPaths": ["/healthz"]}}]}
+    assert rule == {"to": [{"operation": {"notPaths": ["/healthz"], "ports": ["8080"]}}]}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from deputize.adapters.telemetry import SourceKind, Telemetry
 from deputize.core.reasons import Reason
+from tests.chart.chart_objects import objects
 from tests.chart.monitoring_objects import (
     ALL_ON,
+    RUNBOOK_URL,
     TARGET,
     alerts,
     dashboard,
@@ -109,9 +111,18 @@ def test_every_alert_leads_to_its_runbook() -> None:
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
         assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
         page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-        assert page.endswith("docs/runbooks.md")
+        assert page == RUNBOOK_URL
         assert anchor == rule["alert"].lower()
         assert anchor in runbooks().anchors
+
+
+def test_nobody_is_sent_to_a_page_that_is_not_named() -> None:
+    nowhere = {"monitoring": {"prometheusRule": {"enabled": True}}}
+    (made,) = objects(nowhere, "PrometheusRule")
+    told = [rule for group in made["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    assert len(told) == len(alerts())
+    for rule in told:
+        assert rule["annotations"].keys() == {"summary", "description"}
 
 
 def test_every_runbook_is_of_an_alert_and_has_all_its_parts() -> None:

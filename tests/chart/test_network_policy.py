@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.chart.chart_cases import (
+    CASES,
     EVERYTHING,
     GATEWAY,
     IN_MESH,
@@ -41,7 +42,7 @@ def policy(values: dict[str, Any]) -> Thing:
 
 def test_it_is_there_unless_turned_off() -> None:
     assert policy({})["spec"]["policyTypes"] == ["Ingress", "Egress"]
-    assert not objects({"networkPolicy": {"enabled": False}}, "NetworkPolicy")
+    assert not objects(CASES["no network policy"], "NetworkPolicy")
 
 
 def test_without_proxies_nobody_gets_in() -> None:

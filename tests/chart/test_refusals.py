@@ -61,6 +61,13 @@ ALONE: dict[str, dict[str, Any]] = {
     "/listenHost": {"listenHost": "127.0.0.1"},
     "/resources/limits/memory": {"resources": {"limits": {"memory": "lots"}}},
     "/runAsUser": {"runAsUser": 0},
+    "/tls/spire/image": {"tls": {"spire": {"image": "a:1\n  privileged: true"}}},
+    "/istio/protect/0/ports/0": {
+        "istio": {"protect": [{"name": "a", "namespace": "b", "ports": ["http"]}]}
+    },
+    "/monitoring/prometheusRule/runbookUrl": {
+        "monitoring": {"prometheusRule": {"runbookUrl": "https://a.example\n- b"}}
+    },
     "/labels": {"labels": {"bad key!": "x"}},
     "/monitoring/serviceMonitor/interval": {
         "monitoring": {"serviceMonitor": {"interval": "often"}}
@@ -85,6 +92,12 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "tls.secretName": {"tls": {"source": "secret"}},
     "tls.certManager.issuerRef.name": {"tls": {"source": "certManager"}},
     "runAsGroup": {"tls": {"source": "csiDriverSpiffe"}, "runAsGroup": None},
+    "tls.spire.image": {"tls": {"source": "spire"}},
+    "networkPolicy.enabled": {"networkPolicy": {"enabled": False}, "proxies": [GATEWAY]},
+    "podAnnotations": {
+        "istio": ISTIO,
+        "podAnnotations": {"traffic.sidecar.istio.io/excludeInboundPorts": "9191"},
+    },
     "tls.source": {"tls": SECRET, "istio": ISTIO},
     "probes.readiness": {"tls": SECRET, "probes": {"readiness": "grpc"}},
     "config.server.transport": {"tls": SECRET, "config": {"server": {"transport": "native"}}},
@@ -104,6 +117,25 @@ TOGETHER: dict[str, dict[str, Any]] = {
 
 MORE: list[tuple[str, dict[str, Any]]] = [
     ("podLabels", {"istio": ISTIO, "podLabels": {"sidecar.istio.io/inject": "false"}}),
+    (
+        "podAnnotations",
+        {
+            "istio": {**ISTIO, "dataplane": "ambient"},
+            "podAnnotations": {"ambient.istio.io/bypass-inbound-capture": "true"},
+        },
+    ),
+    (
+        "podAnnotations",
+        {
+            "istio": ISTIO,
+            "podAnnotations": {"proxy.istio.io/config": "interceptionMode: NONE"},
+        },
+    ),
+    ("networkPolicy.enabled", {"networkPolicy": {"enabled": False}}),
+    (
+        "networkPolicy.enabled",
+        {"networkPolicy": {"enabled": False}, "istio": {**ISTIO, "dataplane": "none"}},
+    ),
     ("tls.source", {**SIDECAR, "tls": CERT_MANAGER}),
     ("probes.readiness", {**SIDECAR, "probes": {"readiness": "grpc"}}),
     ("istio.protect[0]", {"istio": {**ISTIO, "protect": [{**ORDERS, "targetRefs": [WAYPOINT]}]}}),

@@ -23,6 +23,7 @@ POD_OF_OTHERS: Thing = {
         "containers": [{"name": "orders", "image": "orders:1", "ports": [{"containerPort": 8080}]}],
         "initContainers": [{"name": "migrate", "image": "orders:1"}],
         "volumes": [{"name": "data", "emptyDir": {}}],
+        "securityContext": {"runAsNonRoot": True},
     },
 }
 ANNOTATION = "sidecar.istio.io/userVolumeMount"
@@ -99,6 +100,26 @@ def test_it_listens_on_a_socket_that_only_its_sharers_see() -> None:
     assert mount in sidecar(SOCKET)["volumeMounts"]
 
 
+def pod_security(values: dict[str, Any]) -> object:
+    return sidecar_patch(values)["spec"]["template"]["spec"].get("securityContext")
+
+
+def test_a_proxy_that_is_another_user_can_open_the_socket() -> None:
+    assert pod_security(SOCKET) == pod_security(ISTIO) == {"fsGroup": 65532}
+    assert pod_security({**SOCKET, "runAsGroup": 4294967294}) == {"fsGroup": 4294967294}
+
+
+def test_the_pods_group_is_left_alone_where_nothing_needs_it() -> None:
+    assert pod_security(LOOPBACK) is None
+    # As on OpenShift, which gives each pod a group.
+    assert pod_security({**SOCKET, "runAsUser": None, "runAsGroup": None}) is None
+
+
+def test_what_the_pod_says_of_its_security_stays() -> None:
+    spec = patched(SOCKET)["spec"]["template"]["spec"]
+    assert spec["securityContext"] == {"runAsNonRoot": True, "fsGroup": 65532}
+
+
 def test_or_on_loopback() -> None:
     assert service_config(LOOPBACK)["server"]["grpc"]["listen"] == ["127.0.0.1:9191"]
     names = {mount["name"] for mount in sidecar(LOOPBACK)["volumeMounts"]}
@@ -140,6 +161,7 @@ def test_another_chart_includes_the_same(tmp_path: Path) -> None:
     ours, theirs = containers(template["spec"])
     assert (ours["name"], theirs["name"]) == ("deputize", "orders")
     assert ANNOTATION in template["metadata"]["annotations"]
+    assert template["spec"]["securityContext"] == {"fsGroup": 65532}
     made = {each["metadata"]["name"] for each in things if each["kind"] == "ConfigMap"}
     for volume in template["spec"]["volumes"]:
         assert volume.get("configMap", {"name": "store-deputize-config"})["name"] in made
@@ -169,6 +191,8 @@ spec:
       annotations:
         {{- include "deputize.sidecar.annotations" .Subcharts.deputize | nindent 8 }}
     spec:
+      securityContext:
+        {{- include "deputize.sidecar.podSecurity" .Subcharts.deputize | nindent 8 }}
       initContainers:
         {{- include "deputize.sidecar.container" .Subcharts.deputize | nindent 8 }}
       containers: [{name: orders, image: "orders:1"}]

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.chart.chart_cases import CASES, CERT_MANAGER, GATEWAY
+from tests.chart.chart_cases import CASES, CERT_MANAGER, GATEWAY, SPIRE
 from tests.chart.chart_objects import Thing, container, objects, only, pod_spec, service_config
 
 SOURCES: dict[str, dict[str, Any]] = {
     "secret": {"source": "secret", "secretName": "cert"},
     "certManager": CERT_MANAGER,
     "csiDriverSpiffe": {"source": "csiDriverSpiffe"},
-    "spire": {"source": "spire"},
+    "spire": SPIRE,
 }
 each_source = pytest.mark.parametrize("source", SOURCES)
 

@@ -13,8 +13,8 @@
 
 {{/* What selects our pods. The same in all versions: a selector cannot be changed. */}}
 {{- define "deputize.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "deputize.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "deputize.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "deputize.ownLabels" -}}
@@ -32,8 +32,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "deputize.metadata" -}}
 {{- $ := first . -}}
 {{- $suffix := index . 1 -}}
-name: {{ include "deputize.fullname" $ }}{{ if $suffix }}-{{ $suffix }}{{ end }}
-namespace: {{ if gt (len .) 2 }}{{ index . 2 }}{{ else }}{{ $.Release.Namespace }}{{ end }}
+name: {{ compact (list (include "deputize.fullname" $) $suffix) | join "-" | quote }}
+namespace: {{ ternary (last .) $.Release.Namespace (gt (len .) 2) | quote }}
 labels:
   {{- include "deputize.labels" $ | nindent 2 }}
 {{- with $.Values.annotations }}

@@ -17,6 +17,20 @@ istio.io/rev: {{ . | quote }}
 {{- end -}}
 {{- end -}}
 
+{{/* Annotations of pods by which calls reach them without Istio's proxy, or by another than Istio's. */}}
+{{- define "deputize.pastMesh" -}}
+- ambient.istio.io/bypass-inbound-capture
+- ambient.istio.io/redirection
+- inject.istio.io/templates
+- proxy.istio.io/overrides
+- sidecar.istio.io/bootstrapOverride
+- sidecar.istio.io/inject
+- sidecar.istio.io/interceptionMode
+- traffic.sidecar.istio.io/excludeInboundPorts
+- traffic.sidecar.istio.io/excludeInterfaces
+- traffic.sidecar.istio.io/includeInboundPorts
+{{- end -}}
+
 {{/* Entries of a list like `proxies` as Istio names them: SPIFFE IDs without their scheme. (list $ $entries) */}}
 {{- define "deputize.principals" -}}
 {{- $ := first . -}}

@@ -34,7 +34,7 @@
 {{- if .cidr }}
 - ipBlock: {cidr: {{ .cidr | quote }}}
 {{- else }}
-- namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .namespace }}}}
+- namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .namespace | quote }}}}
   {{- with .podLabels }}
   podSelector:
     matchLabels:

@@ -9,13 +9,13 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "deputize.serviceAccountName" . }}
+  serviceAccountName: {{ include "deputize.serviceAccountName" . | quote }}
   # Nothing here speaks to the Kubernetes API but the source of policies in it.
   automountServiceAccountToken: {{ .Values.kubernetes.enabled }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ int (.Values.terminationGracePeriodSeconds | default (add (include "deputize.endSeconds" .) 5)) }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
@@ -47,7 +47,7 @@ spec:
   {{- if and .Values.topologySpreadConstraints (eq .Values.shape "deployment") }}
   topologySpreadConstraints:
     {{- range .Values.topologySpreadConstraints }}
-    - topologyKey: {{ .topologyKey }}
+    - topologyKey: {{ .topologyKey | quote }}
       maxSkew: {{ int .maxSkew }}
       whenUnsatisfiable: {{ .whenUnsatisfiable }}
       labelSelector:

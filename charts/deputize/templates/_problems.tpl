@@ -43,6 +43,10 @@ where it is, and what to do.
 {{- end -}}
 
 {{- define "deputize.problems.callers" -}}
+{{- $hasPort := ne .Values.shape "sidecar" -}}
+{{- if and $hasPort (not .Values.networkPolicy.enabled) (eq .Values.tls.source "none") (not (include "deputize.mesh" .)) }}
+- networkPolicy.enabled: needed without `tls` and mesh; else everybody in the cluster can claim to be any agent
+{{- end }}
 {{- $names := "" -}}
 {{- if include "deputize.mesh" . }}{{ $names = "`istio`" }}{{ end -}}
 {{- if ne .Values.tls.source "none" }}{{ $names = "`tls`" }}{{ end -}}
@@ -77,6 +81,9 @@ where it is, and what to do.
 {{- end }}
 {{- if and (eq .source "certManager") (not .certManager.issuerRef.name) }}
 - tls.certManager.issuerRef.name: needed with `tls.source: certManager`
+{{- end }}
+{{- if and (eq .source "spire") (not .spire.image) }}
+- tls.spire.image: needed with `tls.source: spire`, spiffe-helper as you have it
 {{- end }}
 {{- if and (eq .source "csiDriverSpiffe") (not $.Values.runAsGroup) }}
 - runAsGroup: needed with `tls.source: csiDriverSpiffe`, whose files only root and a group may read
@@ -148,6 +155,13 @@ where it is, and what to do.
 {{- range $label := keys $labels | sortAlpha }}
 {{- if has $label $own }}
 - {{ $key }}: {{ $label }} is set by the chart
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if include "deputize.mesh" $ }}
+{{- range $annotation, $value := .podAnnotations }}
+{{- if or (has $annotation (include "deputize.pastMesh" $ | fromYamlArray)) (contains "interceptionMode" $value) }}
+- podAnnotations: {{ $annotation }} could lead calls past the mesh, which says who may ask
 {{- end }}
 {{- end }}
 {{- end }}

@@ -4,6 +4,7 @@ The parts of a sidecar, for the patch and for charts that depend on this one:
   {{- include "deputize.sidecar.container" .Subcharts.deputize | nindent 8 }}     in initContainers
   {{- include "deputize.sidecar.volumes" .Subcharts.deputize | nindent 8 }}       in volumes
   {{- include "deputize.sidecar.annotations" .Subcharts.deputize | nindent 8 }}   in annotations of the pod
+  {{- include "deputize.sidecar.podSecurity" .Subcharts.deputize | nindent 8 }}   in securityContext of the pod
 */}}
 
 {{/* A native sidecar: it starts before the containers of the application, and ends after them. */}}
@@ -24,6 +25,14 @@ sidecar.istio.io/userVolumeMount: '[{"name":"deputize-socket","mountPath":"/run/
 {{- end -}}
 {{- end -}}
 
+{{/* The folder of the socket, and so the socket, is its group's, and every container is a member: the proxy is another
+user, and could not connect. An fsGroup that the pod has already does the same. */}}
+{{- define "deputize.sidecar.podSecurity" -}}
+{{- if and .Values.runAsGroup (include "deputize.hasSocket" .) -}}
+fsGroup: {{ int64 .Values.runAsGroup }}
+{{- end -}}
+{{- end -}}
+
 {{- define "deputize.sidecar.patch" -}}
 spec:
   template:
@@ -33,6 +42,11 @@ spec:
         {{- . | nindent 8 }}
     {{- end }}
     spec:
+      {{- with include "deputize.sidecar.podSecurity" . }}
+      # Without this line where the pod has an fsGroup of its own, which does as well.
+      securityContext:
+        {{- . | nindent 8 }}
+      {{- end }}
       initContainers:
         {{- include "deputize.sidecar.container" . | nindent 8 }}
       volumes:

@@ -8,11 +8,11 @@
 {{- with .Values.tls -}}
 {{- if or (eq .source "secret") (eq .source "certManager") }}
 - name: deputize-tls
-  secret: {secretName: {{ include "deputize.tlsSecret" $ }}}
+  secret: {secretName: {{ include "deputize.tlsSecret" $ | quote }}}
 {{- else if eq .source "csiDriverSpiffe" }}
 - name: deputize-tls
   csi:
-    driver: {{ .csiDriverSpiffe.driver }}
+    driver: {{ .csiDriverSpiffe.driver | quote }}
     readOnly: true
     # The files are root's and its group's, else.
     volumeAttributes: {spiffe.csi.cert-manager.io/fs-group: {{ $.Values.runAsGroup | toString | quote }}}
@@ -20,9 +20,9 @@
 - name: deputize-tls
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
 - name: deputize-spiffe-helper
-  configMap: {name: {{ include "deputize.fullname" $ }}-spiffe-helper}
+  configMap: {name: {{ printf "%s-spiffe-helper" (include "deputize.fullname" $) | quote }}}
 - name: deputize-spire
-  csi: {driver: {{ .spire.driver }}, readOnly: true}
+  csi: {driver: {{ .spire.driver | quote }}, readOnly: true}
 {{- end }}
 {{- end -}}
 {{- end -}}
@@ -31,8 +31,8 @@
 {{- define "deputize.spiffeHelpers" -}}
 {{- range $name := list "fetch-svid" "renew-svid" }}
 {{- $isDaemon := eq $name "renew-svid" }}
-- name: {{ $name }}
-  image: {{ $.Values.tls.spire.image }}
+- name: {{ $name | quote }}
+  image: {{ $.Values.tls.spire.image | quote }}
   imagePullPolicy: {{ $.Values.image.pullPolicy }}
   args: [-config, /etc/spiffe-helper/helper.conf, -daemon-mode={{ $isDaemon }}]
   {{- if $isDaemon }}

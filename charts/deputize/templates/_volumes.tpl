@@ -27,27 +27,27 @@
 
 {{- define "deputize.volumes" -}}
 - name: deputize-config
-  configMap: {name: {{ include "deputize.configMapName" . }}}
+  configMap: {name: {{ include "deputize.configMapName" . | quote }}}
 {{- range $position, $name := include "deputize.policyMaps" . | fromYamlArray }}
 - name: deputize-policies-{{ $position }}
-  configMap: {name: {{ $name }}}
+  configMap: {name: {{ $name | quote }}}
 {{- end }}
 {{- if .Values.files }}
 - name: deputize-files
-  configMap: {name: {{ include "deputize.fullname" . }}-files}
+  configMap: {name: {{ printf "%s-files" (include "deputize.fullname" .) | quote }}}
 {{- end }}
 {{- range .Values.mounts }}
 - name: deputize-mount-{{ .name }}
   {{- if .secret }}
-  secret: {secretName: {{ .secret }}}
+  secret: {secretName: {{ .secret | quote }}}
   {{- else }}
-  configMap: {name: {{ .configMap }}}
+  configMap: {name: {{ .configMap | quote }}}
   {{- end }}
 {{- end }}
 {{- with .Values.replay.redis }}
 {{- if .existingSecret }}
 - name: deputize-redis
-  secret: {secretName: {{ .existingSecret }}, items: [{key: {{ .key }}, path: url}]}
+  secret: {secretName: {{ .existingSecret | quote }}, items: [{key: {{ .key | quote }}, path: url}]}
 {{- end }}
 {{- end }}
 {{- include "deputize.tlsVolumes" . }}

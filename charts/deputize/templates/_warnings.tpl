@@ -6,8 +6,8 @@
 - NOBODY MAY ASK: `proxies` is empty, so every call that is asked about is refused. List the proxies.
 {{- end }}
 {{- if and (eq .tls.source "none") (not (include "deputize.mesh" $)) }}
-- NEITHER TLS NOR MESH: whoever reaches the port can claim to be any agent{{ if .networkPolicy.enabled }}, and only the
-  network policy keeps others away{{ end }}. Set `tls.source`, or `istio.enabled`.
+- NEITHER TLS NOR MESH: whoever reaches the port can claim to be any agent, and only the network policy keeps others
+  away. Set `tls.source`, or `istio.enabled`.
 {{- end }}
 {{- if not .networkPolicy.enabled }}
 - NO NETWORK POLICY: everybody in the cluster can hold up checks.
@@ -19,8 +19,10 @@
 {{- if eq "observe" (dig "policyMode" "" .config) }}
 - NOTHING IS ENFORCED: `config.policyMode` is `observe`, so what policies refuse is let in.
 {{- end }}
-{{- if and .existingConfigMap (or (ne .tls.source "none") .replay.redis.existingSecret .kubernetes.enabled) }}
-- `existingConfigMap`: `tls`, `replay` and `kubernetes` only mount and permit; {{ .existingConfigMap }} must use what they bring.
+{{- $brings := or .policies .policyConfigMaps (ne .tls.source "none") .replay.redis.existingSecret .kubernetes.enabled }}
+{{- if and .existingConfigMap $brings }}
+- `existingConfigMap`: policies, `tls`, `replay` and `kubernetes` only mount and permit; {{ .existingConfigMap }} must use
+  what they bring: a policy that it does not name forbids nothing.
 {{- end }}
 {{- if and .kubernetes.enabled (not .crds.install) }}
 - `crds.install` is off: the cluster must have the definitions of DelegationPolicy and IssuerProfile already.
