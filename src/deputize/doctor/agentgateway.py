@@ -38,7 +38,8 @@ class Asking:
     """One question to deputize.
 
     `jwt` is where the same policy checks tokens itself, `tls` where the listener of the same place
-    in a file has its certificates, and `policy` the object that asks.
+    in a file has its certificates, `policy` the object that asks, and `branches` the
+    list of conditions that it is one of.
     """
 
     ask: Ask
@@ -47,6 +48,7 @@ class Asking:
     jwt: At
     tls: At | None = None
     policy: Manifest | None = None
+    branches: At | None = None
 
 
 def read_asks(world: World) -> list[Ask]:
@@ -67,6 +69,16 @@ def find_faults(world: World) -> Iterator[Finding]:
             yield at_place(asking.tls, Code.CLIENT_CERTIFICATE_NOT_REQUIRED, cause)
         for gateway in gateways_of(asking.policy, world) if asking.policy else ():
             yield from find_open_listeners(gateway)
+
+
+def conditions(world: World) -> list[At]:
+    """The lists of conditions under which we are asked."""
+    lists = {
+        id(parent.node): parent
+        for asking in _all(world)
+        if (parent := asking.branches) is not None and parent.exists
+    }
+    return [*lists.values()]
 
 
 def _all(world: World) -> list[Asking]:
@@ -102,7 +114,14 @@ def _of_file(at: At, place: At) -> Asking:
         hidden=headers if headers.items else None,
         sends_certificate=_sends_certificate(grpc["metadata"]),
     )
-    return Asking(ask, grpc["metadata"], at["cache"], place["jwtAuth"], place["tls"])
+    return Asking(
+        ask,
+        grpc["metadata"],
+        at["cache"],
+        place["jwtAuth"],
+        place["tls"],
+        branches=place["extAuthz"]["conditional"],
+    )
 
 
 def _of_objects(world: World) -> Iterator[Asking]:
@@ -113,10 +132,14 @@ def _of_objects(world: World) -> Iterator[Asking]:
             if at.is_mapping:
                 branches = [each["policy"] for each in at["conditional"].items] or [at]
                 jwt = policy.spec.dig(side, "jwtAuthentication")
-                yield from (_of_object(each, policy, jwt, policies) for each in branches)
+                conditional = at["conditional"]
+                for each in branches:
+                    yield _of_object(each, policy, jwt, policies, conditional)
 
 
-def _of_object(at: At, policy: Manifest, jwt: At, policies: Sequence[Manifest]) -> Asking:
+def _of_object(
+    at: At, policy: Manifest, jwt: At, policies: Sequence[Manifest], branches: At
+) -> Asking:
     backend, failure = at["backendRef"], at["failureMode"]
     name, namespace = backend["name"].text, backend["namespace"].text or policy.namespace
     metadata = at.dig("grpc", "requestMetadata")
@@ -135,7 +158,7 @@ def _of_object(at: At, policy: Manifest, jwt: At, policies: Sequence[Manifest]) 
         over_http=at["http"].if_there,
         sends_certificate=_sends_certificate(metadata),
     )
-    return Asking(ask, metadata, at["cache"], jwt, policy=policy)
+    return Asking(ask, metadata, at["cache"], jwt, policy=policy, branches=branches)
 
 
 def _timeout(name: str, namespace: str, policies: Iterable[Manifest], backend: At) -> At:

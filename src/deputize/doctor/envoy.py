@@ -16,6 +16,11 @@ from deputize.doctor.place import At
 from deputize.doctor.world import World
 
 _DEFAULT_SECONDS = 0.2
+_VERIFIED = (
+    "validation_context",
+    "validation_context_sds_secret_config",
+    "combined_validation_context",
+)
 
 
 def read_asks(world: World) -> Iterator[Ask]:
@@ -34,54 +39,69 @@ def find_faults(world: World) -> Iterator[Finding]:
                 yield from _token(filters, world)
 
 
+def asking_chains(world: World) -> Iterator[At]:
+    """The connection managers with filters that ask us."""
+    for bootstrap in world.of("", ENVOY):
+        for _chain, manager in _managers(bootstrap):
+            configs = [get(each, "typed_config") for each in get(manager, "http_filters").items]
+            if any(_of_filters(configs, bootstrap, world)):
+                yield manager
+
+
 def _chains(bootstrap: Manifest) -> Iterator[tuple[At, list[At]]]:
     """Each filter chain with the configurations of its HTTP filters."""
-    for listener in _get(bootstrap.at, "static_resources")["listeners"].items:
-        chains = _get(listener, "filter_chains").items
-        default = _get(listener, "default_filter_chain")
+    for chain, manager in _managers(bootstrap):
+        yield chain, [get(each, "typed_config") for each in get(manager, "http_filters").items]
+
+
+def _managers(bootstrap: Manifest) -> Iterator[tuple[At, At]]:
+    """Each filter chain with its connection manager, if that has HTTP filters."""
+    for listener in get(bootstrap.at, "static_resources")["listeners"].items:
+        chains = get(listener, "filter_chains").items
+        default = get(listener, "default_filter_chain")
         for chain in [*chains, default] if default.exists else chains:
             for network in chain["filters"].items:
-                http = _get(_get(network, "typed_config"), "http_filters")
-                if http.exists:
-                    yield chain, [_get(each, "typed_config") for each in http.items]
+                manager = get(network, "typed_config")
+                if get(manager, "http_filters").exists:
+                    yield chain, manager
 
 
 def _of_filters(filters: list[At], bootstrap: Manifest, world: World) -> Iterator[Ask]:
     for at in filters:
-        if _is_type(at, "ExtAuthz"):
+        if is_type(at, "ExtAuthz"):
             ask = _ask(at, bootstrap)
             if ask.is_ours(world):
                 yield ask
 
 
 def _ask(at: At, bootstrap: Manifest) -> Ask:
-    grpc = _get(at, "grpc_service")
-    name = _get(_get(grpc, "envoy_grpc"), "cluster_name")
-    uri = _get(_get(grpc, "google_grpc"), "target_uri")
-    hidden = [_get(at, "allowed_headers"), _get(at, "disallowed_headers")]
+    grpc = get(at, "grpc_service")
+    name = get(get(grpc, "envoy_grpc"), "cluster_name")
+    uri = get(get(grpc, "google_grpc"), "target_uri")
+    hidden = [get(at, "allowed_headers"), get(at, "disallowed_headers")]
     return Ask(
         proxy="Envoy",
         at=at,
         service=name if name.exists else uri,
         host=name.text or uri.text,
         port=_cluster_port(bootstrap, name.text),
-        timeout=_get(grpc, "timeout"),
+        timeout=get(grpc, "timeout"),
         default_seconds=_DEFAULT_SECONDS,
-        fail_open=_get(at, "failure_mode_allow").if_on,
-        body=_body(_get(at, "with_request_body")),
-        over_http=_get(at, "http_service").if_there,
+        fail_open=get(at, "failure_mode_allow").if_on,
+        body=_body(get(at, "with_request_body")),
+        over_http=get(at, "http_service").if_there,
         hidden=next((each for each in hidden if each.exists), None),
         fraction=_fraction(at),
-        sends_certificate=_get(at, "include_peer_certificate").is_on,
+        sends_certificate=get(at, "include_peer_certificate").is_on,
     )
 
 
 def _cluster_port(bootstrap: Manifest, name: str) -> int | None:
     """The port of the first endpoint of a cluster."""
-    for cluster in _get(bootstrap.at, "static_resources")["clusters"].items:
+    for cluster in get(bootstrap.at, "static_resources")["clusters"].items:
         if cluster["name"].text == name:
             for place in cluster.walk():
-                port = _get(place, "port_value").whole
+                port = get(place, "port_value").whole
                 if port is not None:
                     return port
     return None
@@ -89,7 +109,7 @@ def _cluster_port(bootstrap: Manifest, name: str) -> int | None:
 
 def _fraction(at: At) -> At | None:
     """Where only a part of requests is checked."""
-    value = _get(_get(at, "filter_enabled"), "default_value")
+    value = get(get(at, "filter_enabled"), "default_value")
     if not value.exists:
         return None
     whole = {"TEN_THOUSAND": 10_000, "MILLION": 1_000_000}.get(value["denominator"].text, 100)
@@ -99,24 +119,36 @@ def _fraction(at: At) -> At | None:
 def _body(at: At) -> Body | None:
     if not at.exists:
         return None
-    size, packed = _get(at, "max_request_bytes").whole, _get(at, "pack_as_bytes")
-    return Body(at, size, _get(at, "allow_partial_message").if_on, not packed.is_on)
+    size, packed = get(at, "max_request_bytes").whole, get(at, "pack_as_bytes")
+    return Body(at, size, get(at, "allow_partial_message").if_on, not packed.is_on)
 
 
 def _listener(chain: At) -> Iterator[Finding]:
-    socket = _get(_get(chain, "transport_socket"), "typed_config")
-    required = _get(socket, "require_client_certificate")
+    socket = get(get(chain, "transport_socket"), "typed_config")
+    required = get(socket, "require_client_certificate")
     if not required.is_on:
         kind = "listener" if socket.exists else "listener, which has no TLS,"
         cause = f"the {kind} takes clients without a certificate: no peer"
         yield at_place(required, Code.CLIENT_CERTIFICATE_NOT_REQUIRED, cause)
+        return
+    context = get(socket, "common_tls_context")
+    verified = any(get(context, name).exists for name in _VERIFIED)
+    untrusted = [
+        get(place, "trust_chain_verification")
+        for place in context.walk()
+        if get(place, "trust_chain_verification").text == "ACCEPT_UNTRUSTED"
+    ]
+    if untrusted or not verified:
+        cause = "certificates are not verified: whoever makes one can be any peer"
+        at = untrusted[0] if untrusted else context
+        yield at_place(at, Code.CLIENT_CERTIFICATE_NOT_REQUIRED, cause)
 
 
 def _token(filters: list[At], world: World) -> Iterator[Finding]:
     for at in filters:
-        if _is_type(at, "ExtAuthz"):
+        if is_type(at, "ExtAuthz"):
             return
-        providers = at["providers"].entries if _is_type(at, "JwtAuthentication") else []
+        providers = at["providers"].entries if is_type(at, "JwtAuthentication") else []
         for name, provider in providers:
             if not provider["forward"].is_on and _takes(provider, world.token_header):
                 cause = f"provider {name} of jwt_authn removes the token before the check"
@@ -125,16 +157,17 @@ def _token(filters: list[At], world: World) -> Iterator[Finding]:
 
 def _takes(provider: At, header: str) -> bool:
     """Whether it reads, and so removes, that header."""
-    named = [each["name"].text.lower() for each in _get(provider, "from_headers").items]
-    others = _get(provider, "from_params").exists or _get(provider, "from_cookies").exists
+    named = [each["name"].text.lower() for each in get(provider, "from_headers").items]
+    others = get(provider, "from_params").exists or get(provider, "from_cookies").exists
     return header in named if named or others else header == "authorization"
 
 
-def _is_type(at: At, name: str) -> bool:
+def is_type(at: At, name: str) -> bool:
+    """Whether a configuration is of that message."""
     return at["@type"].text.endswith(f".{name}")
 
 
-def _get(at: At, name: str) -> At:
+def get(at: At, name: str) -> At:
     """A field, by its name or as JSON spells it."""
     first, *rest = name.split("_")
     camel = at[first + "".join(word.capitalize() for word in rest)]

@@ -11,6 +11,8 @@ from deputize.doctor import (
     istio_mesh,
     istio_peers,
     istio_policies,
+    unasked_gateways,
+    unasked_mesh,
     workloads,
 )
 from deputize.doctor.findings import Report
@@ -34,6 +36,8 @@ def examine(world: World, report: Report) -> None:
     report.add(envoy.find_faults(world))
     report.add(agentgateway.find_faults(world))
     report.add(gateways.find_faults(world))
+    report.add(unasked_mesh.find_unasked(world))
+    report.add(unasked_gateways.find_unasked(world))
     report.add(callers.find_open_ports(world))
     report.add(workloads.find_faults(world))
     _tell(world, asking, report)

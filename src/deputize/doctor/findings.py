@@ -31,6 +31,7 @@ class Code(StrEnum):
     TIMEOUT_SHORT = "timeout-short"
     FAIL_OPEN = "fail-open"
     CHECKS_SAMPLED = "checks-sampled"
+    CALLS_UNASKED = "calls-unasked"
     BODY_MISSING = "body-missing"
     BODY_PARTIAL = "body-partial"
     BODY_AS_TEXT = "body-as-text"

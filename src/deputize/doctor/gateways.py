@@ -33,19 +33,33 @@ def read_asks(world: World) -> Iterator[Ask]:
 
 def find_faults(world: World) -> Iterator[Finding]:
     """Gateways that let clients in without a certificate."""
-    for policy in world.of(ENVOY_GATEWAY, "SecurityPolicy"):
-        if any(ask.is_ours(world) for ask in _of_security_policy(policy, world)):
-            for gateway in gateways_of(policy, world):
-                yield from _client_policy(gateway, world)
+    for policy in asking_policies(world):
+        for gateway in gateways_of(policy, world):
+            yield from _client_policy(gateway, world)
     asking = [
         each
         for each in world.of(KGATEWAY, "TrafficPolicy")
         if each.spec.dig("extAuth", "extensionRef").exists
     ]
-    asking += [route for ask, route in _routes(world) if ask.is_ours(world)]
+    asking += asking_routes(world)
     for each in asking:
         for gateway in gateways_of(each, world):
             yield from find_open_listeners(gateway)
+
+
+def asking_policies(world: World) -> list[Manifest]:
+    """The policies of Envoy Gateway that ask us."""
+    return [
+        policy
+        for policy in world.of(ENVOY_GATEWAY, "SecurityPolicy")
+        if any(ask.is_ours(world) for ask in _of_security_policy(policy, world))
+    ]
+
+
+def asking_routes(world: World) -> list[Manifest]:
+    """The routes that ask us in one of their rules or more."""
+    found = {id(route): route for ask, route in _routes(world) if ask.is_ours(world)}
+    return [*found.values()]
 
 
 def _envoy_gateway(world: World) -> Iterator[Ask]:

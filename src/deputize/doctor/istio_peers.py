@@ -34,7 +34,7 @@ _LAX = frozenset({"PERMISSIVE", "DISABLE"})
 def find_peer_faults(world: World) -> Iterator[Finding]:
     """Why a peer would be missing, or not be believed."""
     policies = our_policies(world)
-    asking = _asking_waypoints(policies, world)
+    asking = asking_waypoints(policies, world)
     for waypoint in asking:
         yield from _waypoint(waypoint, world)
     yield from _absent_waypoint(policies, asking, world)
@@ -43,7 +43,7 @@ def find_peer_faults(world: World) -> Iterator[Finding]:
         yield from _mtls(policy, world)
 
 
-def _asking_waypoints(policies: list[Manifest], world: World) -> list[Manifest]:
+def asking_waypoints(policies: list[Manifest], world: World) -> list[Manifest]:
     """Waypoints of Envoy that a policy of ours is attached to, or what stands behind them."""
     waypoints = [
         each

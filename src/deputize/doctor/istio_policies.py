@@ -52,8 +52,8 @@ def _on_authorizer(policy: Manifest, world: World) -> Iterator[Finding]:
 def _without_target(policy: Manifest, world: World) -> Iterator[Finding]:
     if target_refs(policy):
         return
-    selected = _selected(policy, world)
-    ambient = [each for each in selected if each.labels.get(MODE) == "ambient"]
+    found = selected(policy, world)
+    ambient = [each for each in found if each.labels.get(MODE) == "ambient"]
     is_ambient = world.namespace_labels(policy.namespace).get(MODE) == "ambient"
     if ambient or (is_ambient and not is_of_gateway(selector(policy))):
         cause = f"namespace {policy.namespace} is ambient, and ztunnel asks nobody"
@@ -63,23 +63,24 @@ def _without_target(policy: Manifest, world: World) -> Iterator[Finding]:
 def _on_tcp(policy: Manifest, world: World) -> Iterator[Finding]:
     if target_refs(policy):
         return
-    selected = _selected(policy, world)
-    namespaces = sorted({each.manifest.namespace for each in selected})
+    found = selected(policy, world)
+    namespaces = sorted({each.manifest.namespace for each in found})
     for service in (each for name in namespaces for each in world.services_of(name)):
         wanted = service.spec["selector"]
         is_served = wanted.exists and any(
             is_same_namespace(each.manifest.namespace, service.namespace)
             and is_selected(each.labels, wanted.words)
-            for each in selected
+            for each in found
         )
         for port in service.spec["ports"].items if is_served else ():
-            if _speaks_no_http(port) and _covers(policy, port):
+            if speaks_no_http(port) and _covers(policy, port):
                 name = port["name"].text or port["port"].text
                 cause = f"it is for port {name} of Service {service.name} too, which is not HTTP"
                 yield at_place(policy.spec["rules"], Code.CUSTOM_ON_TCP, cause)
 
 
-def _selected(policy: Manifest, world: World) -> list[Workload]:
+def selected(policy: Manifest, world: World) -> list[Workload]:
+    """The workloads that a policy without `targetRefs` is for."""
     wanted = selector(policy)
     return [each for each in world.workloads_for(policy) if is_selected(each.labels, wanted)]
 
@@ -107,6 +108,7 @@ def _covers(policy: Manifest, port: At) -> bool:
     return False
 
 
-def _speaks_no_http(port: At) -> bool:
+def speaks_no_http(port: At) -> bool:
+    """Whether a port of a Service says so."""
     protocol = port["appProtocol"].text or port["name"].text
     return protocol.lower().split("-")[0] in _NOT_HTTP or port["protocol"].text == "UDP"

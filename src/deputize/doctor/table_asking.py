@@ -46,6 +46,12 @@ ASKING: Mapping[Code, Meaning] = {
         "The proxy asks about a part of the calls only; the others are let in.",
         "Remove `filter_enabled`.",
     ),
+    Code.CALLS_UNASKED: warning(
+        "Calls get in that nobody asks about, though deputize is asked about others beside them: "
+        "rules of a `CUSTOM` policy that match nothing, or leave out paths by a pattern; workloads "
+        "without a sidecar; a way around a waypoint; routes where the question is turned off.",
+        "Do what the message says; or, where it is meant, leave this out with `--ignore`.",
+    ),
     Code.BODY_MISSING: error(
         "Policies need bodies (tools of MCP, operations of A2A in JSON-RPC, approvals), and no "
         "proxy sends any: such calls are refused (`request.body_truncated`). Silent as soon as one "
@@ -96,9 +102,10 @@ ASKING: Mapping[Code, Meaning] = {
     ),
     Code.CLIENT_CERTIFICATE_NOT_REQUIRED: error(
         "A listener or gateway in front takes clients without a certificate. They have no name, "
-        "and are refused (`peer.missing`). Looked at are those that deputize is asked for.",
-        "Require one: `require_client_certificate: true`; TLS mode `MUTUAL`; client validation in "
-        "the Gateway or the ClientTrafficPolicy.",
+        "and are refused (`peer.missing`). Or an Envoy has no authority to verify certificates by: "
+        "whoever makes one is any agent. Looked at are those that deputize is asked for.",
+        "Require one, and verify it: `require_client_certificate: true`, a `validation_context`; "
+        "TLS mode `MUTUAL`; client validation in the Gateway or the ClientTrafficPolicy.",
     ),
     Code.METADATA_ABSENT: error(
         "Peers are read from metadata, and agentgateway is not told to send that namespace: every "
