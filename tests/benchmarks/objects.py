@@ -18,16 +18,17 @@ from tests.harness.api_server import ApiServer
 from tests.harness.grpc_client import open_channel
 from tests.harness.issuer import Issuer
 from tests.harness.loopback import free_port
+from tests.harness.object_space import objects_path
 from tests.harness.polling import wait_until
+from tests.harness.published_crds import OURS
 from tests.harness.service import DeputizeProcess
 
+KIND = "DelegationPolicy"
 NUMBERS = (100, 500, 1000)
 RULES_EACH = 10
 METHODS = ("GET", "HEAD", "PUT", "POST")
 CHANGES = 3
 SECONDS = 120
-DEFINITIONS = Path(__file__).resolve().parents[2] / "charts/deputize/files/crds"
-_GROUP = "/apis/deputize.dev/v1alpha1/namespaces"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Stored:
 def measure_objects(folder: Path, issuer: Issuer) -> dict[int, Stored]:
     """One API server, and a namespace and a service for each number of objects."""
     folder.mkdir()
-    definitions = [yaml.safe_load(file.read_text()) for file in sorted(DEFINITIONS.glob("*.yaml"))]
+    definitions = [yaml.safe_load(file.read_text()) for file in OURS.iterdir()]
     with ApiServer(folder / "api-server") as server, _kubeconfig(server):
         server.install_definitions(definitions)
         return {number: _measure(server, folder, issuer, number) for number in NUMBERS}
@@ -81,7 +82,7 @@ def _measure(server: ApiServer, folder: Path, issuer: Issuer, number: int) -> St
         open_channel(service.grpc_addresses[0]) as channel,
     ):
         ready = time.monotonic() - started
-        last = f"{_path(namespace)}/policy-{number - 1}"
+        last = f"{objects_path(namespace, KIND)}/policy-{number - 1}"
         wait_until(lambda: _is_programmed(server, last), SECONDS, "the status of all objects")
         memory = mebibytes(service, "VmRSS")
         taken = [
@@ -105,21 +106,17 @@ def _create(server: ApiServer, namespace: str, place: int) -> None:
     first = place * RULES_EACH
     body = {
         "apiVersion": "deputize.dev/v1alpha1",
-        "kind": "DelegationPolicy",
+        "kind": KIND,
         "metadata": {"name": f"policy-{place}"},
         "spec": {"rules": [make_rule(first + number) for number in range(RULES_EACH)]},
     }
-    answer = server.request("POST", _path(namespace), body)
+    answer = server.request("POST", objects_path(namespace, KIND), body)
     assert answer.is_success, answer.text
 
 
 def _is_programmed(server: ApiServer, path: str) -> bool:
     conditions = server.request("GET", path).json().get("status", {}).get("conditions") or []
     return ("Programmed", "True") in [(each["type"], each["status"]) for each in conditions]
-
-
-def _path(namespace: str) -> str:
-    return f"{_GROUP}/{namespace}/delegationpolicies"
 
 
 @contextmanager

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +14,8 @@ import yaml
 from deputize.cli.validation import check_config
 from tests.chart.config_folder import write_config
 from tests.docs.markdown_files import ROOT, Page
-from tests.harness.helm import KUBE_VERSION, render
+from tests.harness.helm import KUBE_VERSION, render, run_helm
 from tests.harness.kube_schemas import complaints
-from tests.tools.install import tool
 
 PAGES = [
     Page(file, file.read_text(encoding="utf-8"))
@@ -78,11 +75,11 @@ def test_shown_values_make_what_a_cluster_and_the_service_take(tmp_path: Path, t
 def test_shown_commands_of_helm_are_taken(repository: Path, command: str) -> None:
     verb, *words = shlex.split(command, comments=True)[1:]
     if verb == "lint":
-        _helm(verb, *words, folder=repository)
+        run_helm(verb, *words, folder=repository)
         return
     assert verb in {"template", "install", "upgrade"}
     rest = [word for word in words if word not in OF_A_CLUSTER and not re.fullmatch(r"\d+m", word)]
-    text = _helm("template", *rest, f"--kube-version={KUBE_VERSION}", folder=repository)
+    text = run_helm("template", *rest, f"--kube-version={KUBE_VERSION}", folder=repository)
     things: list[dict[str, Any]] = list(filter(None, yaml.safe_load_all(text)))
     assert things
     assert [line for each in things for line in complaints(each)] == []
@@ -105,17 +102,3 @@ def test_all_values_are_marked() -> None:
             if block.language == "yaml" and block.text not in marked:
                 shown = yaml.safe_load(block.text)
                 assert not isinstance(shown, dict) or not shown.keys() <= keys, block.text
-
-
-def _helm(*words: str, folder: Path) -> str:
-    # No cluster, whatever the machine knows of one.
-    done = subprocess.run(  # noqa: S603 - Helm, on our own chart
-        [tool("helm"), *words],
-        cwd=folder,
-        env=os.environ | {"KUBECONFIG": os.devnull},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout

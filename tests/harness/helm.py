@@ -125,8 +125,8 @@ def overlay(below: Values, above: Values) -> dict[str, Any]:
     return merged
 
 
-def run_helm(*arguments: str, values: str = "") -> str:
-    """What Helm prints; the values are its standard input.
+def run_helm(*arguments: str, values: str = "", folder: Path | None = None) -> str:
+    """What Helm prints, in that folder; the values are its standard input.
 
     Raises:
         ChartRefused: it failed.
@@ -136,6 +136,7 @@ def run_helm(*arguments: str, values: str = "") -> str:
     done = subprocess.run(  # noqa: S603 - Helm, on our own charts
         [tool("helm"), *arguments],
         input=values,
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
