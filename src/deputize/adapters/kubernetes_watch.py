@@ -144,7 +144,7 @@ class ObjectWatch:
         texts = [found.get(key) for key in ("name", "uid", "resourceVersion")]
         is_whole = all(isinstance(text, str) and text for text in texts)
         is_ours = found.get("namespace") == self._place[1]
-        if not is_whole or not is_ours or not isinstance(found.get("generation", 0), int):
+        if not is_whole or not is_ours or not isinstance(found.get("generation"), int):
             raise KubernetesError("what is no object of this namespace")
         return str(texts[0])
 
@@ -173,4 +173,4 @@ def _is_older(event: Event, kept: Object) -> bool:
     now, then = event.value["metadata"], kept["metadata"]
     if now["uid"] != then["uid"]:
         return event.kind != ADDED
-    return bool(now.get("generation", 0) < then.get("generation", 0))
+    return bool(now["generation"] < then["generation"])

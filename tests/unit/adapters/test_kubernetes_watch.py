@@ -160,6 +160,7 @@ def test_an_error_in_the_middle_keeps_what_came_before(follow: Callable[..., Fol
         Event("ADDED", thing("", "9")),
         Event("ADDED", {"metadata": None}),
         Event("MODIFIED", thing("a", "9", generation="3")),
+        Event("MODIFIED", thing("a", "9", generation=None)),
     ],
 )
 def test_an_event_that_cannot_follow_changes_nothing_and_all_is_listed_again(
