@@ -164,7 +164,7 @@ class TokenSettings(Model):
     clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = 10
     """Tolerated difference of clocks, in seconds."""
     cache_entries: Annotated[int, Field(ge=0, le=1000000)] = 10000
-    """Verified tokens to remember; about 3 kB each."""
+    """Verified tokens to remember; about 4.5 kB each."""
 
     @model_validator(mode="after")
     def _forward_has_header(self) -> Self:

@@ -11,7 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 
 from deputize.config.file_set import FileSet
@@ -94,16 +94,19 @@ def begin(files: FileSet) -> Settled | None:
     return None
 
 
-def unwatched(files: FileSet, first: FileSet) -> tuple[Problem, ...]:
-    """The namespaces that `first` does not name: what their objects forbid would be missing."""
-    watched = first.service.kubernetes.namespaces if first.service.kubernetes else []
-    named = files.service.kubernetes.namespaces if files.service.kubernetes else []
+def named_namespaces(files: FileSet) -> list[str]:
+    """The namespaces whose objects the files ask for."""
+    return [] if files.service.kubernetes is None else files.service.kubernetes.namespaces
+
+
+def unwatched(files: FileSet, watched: Collection[str]) -> tuple[Problem, ...]:
+    """The namespaces that are not watched: what their objects forbid would be missing."""
     return tuple(
         files.document.problem(
             ("spec", "kubernetes", "namespaces", position),
             f"`{name}` is not watched before the next start; until then this file is not taken",
         )
-        for position, name in enumerate(named)
+        for position, name in enumerate(named_namespaces(files))
         if name not in watched
     )
 

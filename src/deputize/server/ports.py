@@ -1,4 +1,4 @@
-"""What a check needs from the world around it; adapters and holders fit these by shape."""
+"""What checks and reloads need from the world around them; adapters and holders fit by shape."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 from deputize.adapters.budget_store import Spent
 from deputize.adapters.introspection import Activity
 from deputize.adapters.replay_store import Use
+from deputize.config.settling import Objects, Settled
 from deputize.core.audit_form import AuditEvent
 from deputize.core.model import AccessRequest, VerifiedToken
 from deputize.core.snapshot import Snapshot
@@ -90,3 +91,13 @@ class Metrics(Protocol):
 
     def count_decision(self, decision: Decision, seconds: float) -> None:
         """Counts one decision."""
+
+
+class ObjectSource(Protocol):
+    """Where objects come from, and who is told what became of them; see `cluster.py`."""
+
+    def objects(self) -> Objects | None:
+        """Those of now; the same value as long as they are the same."""
+
+    def tell(self, settled: Settled, stored: Objects, *, is_used: bool) -> None:
+        """What became of these."""

@@ -13,17 +13,19 @@ import gc
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
 
 import watchfiles
 
+from deputize.config import settling
 from deputize.config.file_set import FileSet, read_files
 from deputize.config.files import Signature, folders_of, is_folder, sign_files
 from deputize.config.loader import Loaded, check_files
 from deputize.config.problems import ConfigError, Problem
-from deputize.config.settling import InForce, Objects, Settled, settle, tell_refusal, unwatched
+from deputize.config.settling import InForce, Objects, Settled
+from deputize.server.ports import ObjectSource
 
 LOOK_SECONDS = 5.0
 """Longest time between two looks, for file systems that tell nothing."""
@@ -36,16 +38,6 @@ MAX_LOADS = 5
 NO_OBJECTS: Objects = MappingProxyType({})
 
 _log = logging.getLogger(__name__)
-
-
-class ObjectSource(Protocol):
-    """Where objects come from, and who is told what became of them; see `cluster.py`."""
-
-    def objects(self) -> Objects | None:
-        """Those of now; the same value as long as they are the same."""
-
-    def tell(self, settled: Settled, stored: Objects, *, is_used: bool) -> None:
-        """What became of these."""
 
 
 class Reloader:
@@ -75,16 +67,16 @@ class Reloader:
         self._cluster = cluster
         self._stopping = threading.Event()
         self._woken = threading.Event()
-        self._files = files
-        self._first = files
+        self._watched = settling.named_namespaces(files)
         self._signature = files.signature
-        self._taken: Objects | None = None
         self._in_force: InForce = {}
         self._digest = ""
+        self._taken: Objects | None = None
         self.problems: tuple[Problem, ...] = ()
         self.unfit: tuple[Problem, ...] = ()
         self.settled: Settled | None = None
         self._thread = threading.Thread(target=self._run, name="reload", daemon=True)
+        self._keep(files, None if first is None else NO_OBJECTS)
         if first is not None:
             self._adopt(first, NO_OBJECTS)
 
@@ -132,7 +124,7 @@ class Reloader:
             files = self._read()
         problems = files.problems
         if isinstance(files, FileSet):
-            problems = unwatched(files, self._first) or self._take(files, stored)
+            problems = settling.unwatched(files, self._watched) or self._take(files, stored)
         if problems:
             self._fail(problems)
         else:
@@ -152,11 +144,16 @@ class Reloader:
             if stored is None:
                 check_files(files)
             else:
-                self._adopt(settle(files, stored, self._in_force), stored)
+                self._adopt(settling.settle(files, stored, self._in_force), stored)
         except ConfigError as error:
             return error.problems
-        self._files, self._taken, self.unfit = files, stored, ()
+        self._keep(files, stored)
         return ()
+
+    def _keep(self, files: FileSet, stored: Objects | None) -> None:
+        # Where no objects come, nothing is put together anew before files are read again.
+        self._files = files if self._cluster is not None else replace(files, policies=[])
+        self._taken, self.unfit = stored, ()
 
     def _adopt(self, settled: Settled, stored: Objects) -> None:
         is_used = bool(self._digest) or not settled.missing
@@ -208,7 +205,7 @@ class Reloader:
         news = [each for each in settled.refused.items() if before.get(each[0]) != each[1]]
         for key, problems in news:
             for problem in problems:
-                _log.error("%s", tell_refusal(key, problem))
+                _log.error("%s", settling.tell_refusal(key, problem))
         if news:
             self._on_failed()
 

@@ -75,6 +75,11 @@ def test_the_first_configuration_is_used_at_once(watching: Watching) -> None:
     assert watching.reloader.problems == ()
 
 
+def test_policies_are_not_kept_as_they_were_read(watching: Watching) -> None:
+    watching.reloader.look()
+    assert watching.reloader._files.policies == []
+
+
 def test_unchanged_files_are_not_loaded_again(watching: Watching) -> None:
     looks = watching.looks
     watching.reloader.look()
