@@ -92,7 +92,10 @@ def serve(
         service = App(config)
     except ConfigError as error:
         refuse_input(str(error))
-    except (OSError, RuntimeError, ValueError, ImportError) as error:
+    except OSError as error:
+        at = f"{error.filename}: " if error.filename else ""
+        refuse_input(f"cannot start: {at}{error.strerror or error}")
+    except (RuntimeError, ValueError, ImportError) as error:
         refuse_input(f"cannot start: {error}")
     service.run()
 

@@ -72,7 +72,10 @@ def server_credentials(settings: GrpcTls) -> grpc.ServerCredentials:
         ValueError: the files are not usable at the start.
         OSError: they cannot be read.
     """
-    files = TlsFiles(settings)
+    try:
+        files = TlsFiles(settings)
+    except ValueError as error:
+        raise ValueError(f"spec.server.grpc.tls: {error}") from None
     return grpc.dynamic_ssl_server_credentials(
         files.initial,
         files.read,  # type: ignore[arg-type] # None means no change (grpc/__init__.py)

@@ -59,6 +59,15 @@ def test_a_setting_that_only_shows_at_the_start(tmp_path: Path, old: str, new: s
     result = serve(write_world(tmp_path, service=service, issuer=Issuer(ISSUER_URL)))
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
+    assert "Errno" not in result.stderr
+
+
+def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    tls = "      tls: {certificateFile: missing.crt, privateKeyFile: k}\n    http:"
+    config = write_world(
+        tmp_path, service=changed(SERVICE, "    http:", tls), issuer=Issuer(ISSUER_URL)
+    )
+    assert f"{tmp_path / 'missing.crt'}: " in serve(config).stderr
 
 
 def test_a_log_level_that_is_none(tmp_path: Path) -> None:
