@@ -13,13 +13,12 @@ from collections.abc import Iterator
 
 from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
-from deputize.doctor.istio_policies import selects
+from deputize.doctor.istio_policies import INJECT, MODE, selects
 from deputize.doctor.manifests import is_same_namespace, is_selected
 from deputize.doctor.place import At
 from deputize.doctor.world import ISTIO_SECURITY, Workload, World
 
 _EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
-_INJECT = "sidecar.istio.io/inject"
 
 
 def find_open_ports(world: World) -> Iterator[Finding]:
@@ -104,7 +103,7 @@ def _targets(spec: At, world: World) -> bool:
 def _is_in_mesh(ours: Workload) -> bool:
     """Unless it says that it has no sidecar: then nobody enforces a policy of the mesh."""
     words = {**ours.annotations, **ours.labels}
-    return words.get(_INJECT) != "false" or words.get("istio.io/dataplane-mode") == "ambient"
+    return words.get(INJECT) != "false" or words.get(MODE) == "ambient"
 
 
 def _lets_all_in(rule: At, world: World) -> bool:

@@ -31,7 +31,7 @@ _NO_CLIENT_CERTIFICATE = frozenset({"", "SIMPLE", "OPTIONAL_MUTUAL"})
 _LAX = frozenset({"PERMISSIVE", "DISABLE"})
 
 
-def find_peer_faults(world: World) -> Iterator[Finding]:
+def find_faults(world: World) -> Iterator[Finding]:
     """Why a peer would be missing, or not be believed."""
     policies = our_policies(world)
     asking = asking_waypoints(policies, world)

@@ -18,6 +18,7 @@ from deputize.doctor.place import At
 from deputize.doctor.world import ROOT_NAMESPACE, Workload, World
 
 MODE = "istio.io/dataplane-mode"
+INJECT = "sidecar.istio.io/inject"
 
 _GATEWAY_LABELS = frozenset({"istio", "gateway.networking.k8s.io/gateway-name"})
 _NOT_HTTP = ("tcp", "tls", "mongo", "mysql", "redis", "udp")
@@ -34,7 +35,7 @@ def selects(policy: Manifest, namespace: str, labels: dict[str, str]) -> bool:
     return here and not target_refs(policy) and is_selected(labels, selector(policy))
 
 
-def find_policy_faults(world: World) -> Iterator[Finding]:
+def find_faults(world: World) -> Iterator[Finding]:
     """What is wrong with the policies that ask us."""
     for policy in our_policies(world):
         yield from _on_authorizer(policy, world)

@@ -13,16 +13,21 @@ from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.istio_mesh import our_policies
 from deputize.doctor.istio_peers import asking_waypoints
-from deputize.doctor.istio_policies import MODE, is_of_gateway, selected, selector, speaks_no_http
+from deputize.doctor.istio_policies import (
+    INJECT,
+    MODE,
+    is_of_gateway,
+    selected,
+    selector,
+    speaks_no_http,
+)
 from deputize.doctor.listeners import target_refs
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
 from deputize.doctor.place import At
-from deputize.doctor.world import ISTIO_SECURITY, Workload, World
+from deputize.doctor.world import ISTIO_SECURITY, PROXY, Workload, World
 
-_INJECT = "sidecar.istio.io/inject"
 _EXCLUDED = "traffic.sidecar.istio.io/excludeInboundPorts"
 _WAYPOINT = "istio.io/use-waypoint"
-_PROXY = "istio-proxy"
 
 
 def find_unasked(world: World) -> Iterator[Finding]:
@@ -105,7 +110,7 @@ def _without_proxy(workload: Workload, world: World) -> Iterator[Finding]:
         yield _unasked(excluded, f"port {excluded.text} passes the sidecar by")
     if workload.pod["hostNetwork"].is_on:
         yield _unasked(workload.pod["hostNetwork"], "it gets no sidecar in the node's network")
-    elif words.get(_INJECT) == "false":
+    elif words.get(INJECT) == "false":
         yield _unasked(template, "it says that it has no sidecar, and so nobody asks")
     elif _is_left_out(workload, words, world):
         name = workload.manifest.namespace
@@ -117,7 +122,7 @@ def _is_left_out(workload: Workload, words: dict[str, str], world: World) -> boo
     is_in = "istio.io/rev" in labels or labels.get("istio-injection") == "enabled"
     names = [at["name"].text for at in workload.pod["containers"].items]
     names += [at["name"].text for at in workload.pod["initContainers"].items]
-    own = words.get(_INJECT) == "true" or "istio.io/rev" in words or _PROXY in names
+    own = words.get(INJECT) == "true" or "istio.io/rev" in words or PROXY in names
     # Ambient has a finding of its own.
     return bool(labels) and not is_in and not own and labels.get(MODE) != "ambient"
 

@@ -17,6 +17,7 @@ ROOT_NAMESPACE = "istio-system"
 GATEWAY_API = "gateway.networking.k8s.io"
 ISTIO_NETWORKING = "networking.istio.io"
 ISTIO_SECURITY = "security.istio.io"
+PROXY = "istio-proxy"
 
 ASSUMED_SERVER = Server(grpc=Grpc(listen=[f"0.0.0.0:{CHECK_PORT}"]))
 ASSUMED_TOKEN = TokenSettings()
@@ -25,7 +26,6 @@ ASSUMED_TOKEN = TokenSettings()
 _WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 _LOCAL = ("unix:", "127.", "localhost:", "[::1]:")
 _APP = "app.kubernetes.io/name"
-_PROXY = "istio-proxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Workload:
     @property
     def is_beside(self) -> bool:
         """Whether deputize runs in it beside what it protects."""
-        others = (at for at in self._running if at["name"].text != _PROXY and not _is_ours(at))
+        others = (at for at in self._running if at["name"].text != PROXY and not _is_ours(at))
         return self.labels.get(_APP) != NAME and any(others)
 
     @property
