@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from deputize.doctor.asks import Ask, Body, at_place, read_body
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.listeners import find_open_listeners, gateways_of, target_refs
-from deputize.doctor.manifests import Manifest
+from deputize.doctor.manifests import Manifest, is_same_namespace
 from deputize.doctor.place import At
 from deputize.doctor.world import GATEWAY_API, World
 
@@ -36,13 +36,7 @@ def find_faults(world: World) -> Iterator[Finding]:
     for policy in asking_policies(world):
         for gateway in gateways_of(policy, world):
             yield from _client_policy(gateway, world)
-    asking = [
-        each
-        for each in world.of(KGATEWAY, "TrafficPolicy")
-        if each.spec.dig("extAuth", "extensionRef").exists
-    ]
-    asking += asking_routes(world)
-    for each in asking:
+    for each in [*asking_traffic_policies(world), *asking_routes(world)]:
         for gateway in gateways_of(each, world):
             yield from find_open_listeners(gateway)
 
@@ -98,18 +92,40 @@ def _is_patched(world: World) -> bool:
     )
 
 
+def asking_traffic_policies(world: World) -> list[Manifest]:
+    """The policies of kgateway with an extension that asks us."""
+    extensions = [extension for ask, extension in _extensions(world) if ask.is_ours(world)]
+    return [
+        policy
+        for policy in world.of(KGATEWAY, "TrafficPolicy")
+        if any(_refers(policy, extension) for extension in extensions)
+    ]
+
+
+def _refers(policy: Manifest, extension: Manifest) -> bool:
+    ref = policy.spec.dig("extAuth", "extensionRef")
+    namespace = ref["namespace"].text or policy.namespace
+    is_named = ref["name"].text == extension.name
+    return is_named and is_same_namespace(namespace, extension.namespace)
+
+
 def _kgateway(world: World) -> Iterator[Ask]:
+    for ask, _extension in _extensions(world):
+        yield ask
+
+
+def _extensions(world: World) -> Iterator[tuple[Ask, Manifest]]:
     for extension in world.of(KGATEWAY, "GatewayExtension"):
         at = extension.spec["extAuth"]
         body = at["withRequestBody"]
         for policy in world.of(KGATEWAY, "TrafficPolicy"):
-            own = policy.spec["extAuth"]
-            if own.dig("extensionRef", "name").text == extension.name:
-                body = own["withRequestBody"] if own["withRequestBody"].exists else body
+            own = policy.spec.dig("extAuth", "withRequestBody")
+            if _refers(policy, extension) and own.exists:
+                body = own
         for key in ("grpcService", "httpService"):
             side = at[key]
             if side.exists:
-                yield _ask(
+                ask = _ask(
                     "kgateway",
                     at,
                     side["backendRef"],
@@ -120,6 +136,7 @@ def _kgateway(world: World) -> Iterator[Ask]:
                     over_http=side if key == "httpService" else None,
                     hidden=at["headersToForward"].if_there,
                 )
+                yield ask, extension
 
 
 def _routes(world: World) -> Iterator[tuple[Ask, Manifest]]:

@@ -14,7 +14,13 @@ from deputize.doctor.agentgateway import conditions
 from deputize.doctor.asks import at_place
 from deputize.doctor.envoy import asking_chains, get, is_type
 from deputize.doctor.findings import Code, Finding
-from deputize.doctor.gateways import ENVOY_GATEWAY, KGATEWAY, asking_policies, asking_routes
+from deputize.doctor.gateways import (
+    ENVOY_GATEWAY,
+    KGATEWAY,
+    asking_policies,
+    asking_routes,
+    asking_traffic_policies,
+)
 from deputize.doctor.listeners import gateways_of, target_refs
 from deputize.doctor.place import At
 from deputize.doctor.world import World
@@ -24,9 +30,7 @@ def find_unasked(world: World) -> Iterator[Finding]:
     """Places where the question is turned off, or was forgotten."""
     yield from _envoy(world)
     yield from _envoy_gateway(world)
-    for policy in world.of(KGATEWAY, "TrafficPolicy"):
-        if policy.spec.dig("extAuth", "disable").exists:
-            yield _unasked(policy.spec.dig("extAuth", "disable"), "it turns the question off")
+    yield from _kgateway(world)
     for route in asking_routes(world):
         for rule in route.spec["rules"].items:
             if not any(each["externalAuth"].exists for each in rule["filters"].items):
@@ -53,6 +57,14 @@ def _envoy(world: World) -> Iterator[Finding]:
             for _name, own in get(place, "typed_per_filter_config").entries:
                 if is_type(own, "ExtAuthzPerRoute") and own["disabled"].is_on and not is_single:
                     yield _unasked(own["disabled"], "the question is turned off here")
+
+
+def _kgateway(world: World) -> Iterator[Finding]:
+    if not asking_traffic_policies(world):
+        return
+    for policy in world.of(KGATEWAY, "TrafficPolicy"):
+        if policy.spec.dig("extAuth", "disable").exists:
+            yield _unasked(policy.spec.dig("extAuth", "disable"), "it turns the question off")
 
 
 def _envoy_gateway(world: World) -> Iterator[Finding]:
