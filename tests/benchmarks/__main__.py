@@ -5,6 +5,7 @@ Absolute figures depend on the machine; the ratios at the end are taken within t
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -38,10 +39,15 @@ CACHE = {"hot": 10000, "cold": 0}
 
 def main() -> int:
     """Measures, prints one table and the promises; 1 when one is broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--capacity", action="store_true", help="memory, start, reload, events")
+    only.add_argument("--in-process", action="store_true", help="without a server, minutes less")
+    wanted = parser.parse_args()
     issuer = Issuer(ISSUER)
     message = make_check(issuer)
     with tempfile.TemporaryDirectory() as name:
-        if "--capacity" in sys.argv[1:]:
+        if wanted.capacity:
             return _print_capacity(issuer, Path(name))
         folders = {rules: Path(name) / str(rules) for rules in RULE_COUNTS}
         for rules, folder in folders.items():
@@ -53,7 +59,7 @@ def main() -> int:
         decided = measure_decide(issuer, message, configs)
         guards = measure_guards(issuer, folders[RULE_COUNTS[0]])
         calls = measure_calls(issuer, folders[RULE_COUNTS[0]])
-        if "--in-process" in sys.argv[1:]:
+        if wanted.in_process:
             return _print_in_process(decided, guards, calls)
         served = _serve_all(folders, message)
     _print_table(decided, served, guards)
