@@ -21,7 +21,6 @@ EXAMPLES = ROOT / "docs/examples"
 GATEWAYS = sorted(path for path in (EXAMPLES / "gateways").iterdir() if path.name != "policies")
 
 MEANT: dict[str, set[str]] = {
-    "no network policy": {Code.CALLERS_UNRESTRICTED},
     "agentgateway": {Code.CACHE_UNAUDITED},
 }
 
