@@ -121,7 +121,9 @@ def _object(model: type[Model], models: Mapping[str, Schema], description: str) 
     if rules := _rules(model):
         found["x-kubernetes-validations"] = rules
     found["properties"] = {
-        alias: _property(model, name, schema["properties"][alias], models, alias in required)
+        alias: _property(
+            model, name, schema["properties"][alias], models, is_required=alias in required
+        )
         for name, field in model.model_fields.items()
         if (alias := field.alias or name)
     }
@@ -133,7 +135,8 @@ def _property(
     name: str,
     node: Schema,
     models: Mapping[str, Schema],
-    is_required: bool,  # noqa: FBT001
+    *,
+    is_required: bool,
 ) -> Schema:
     annotation = model.model_fields[name].annotation
     metadata = model.model_fields[name].metadata
