@@ -69,6 +69,7 @@ SINK_FAILURES = scraped("deputize_audit_sink_failures_total")
 DROPPED = scraped("deputize_audit_events_total", result="dropped")
 OBSERVED = scraped("deputize_observed_denials_total", reason="policy.forbidden", policy="orders")
 CHECKS = scraped("deputize_decision_duration_seconds_count")
+ALLOWED = scraped("deputize_decisions_total", effect="allow", family="policy", rule="orders/read")
 
 HEALTHY: Series = {
     UP: "1x300",
@@ -79,6 +80,7 @@ HEALTHY: Series = {
     SINK_FAILURES: "0x300",
     DROPPED: "0x300",
     CHECKS: "0+6000x300",
+    ALLOWED: "0+5000x300",
     within("0.005"): "0+6000x300",
     within("0.1"): "0+6000x300",
     within("0.25"): "0+6000x300",
@@ -194,5 +196,20 @@ CASES: tuple[Case, ...] = (
         steps=240,
         step="1h",
     ),
+    Case(
+        "everything is refused, or nobody asks any more",
+        {ALLOWED: "0+5000x230 1150000x70"},
+        ("warning DeputizeNothingAllowed",),
+        steps=240,
+        step="1h",
+    ),
+    Case(
+        "nobody has asked since the last start",
+        {ALLOWED: "0+5000x230 _x70"},
+        ("warning DeputizeNothingAllowed",),
+        steps=240,
+        step="1h",
+    ),
+    Case("as quiet as a week ago", {ALLOWED: "0+5000x60 300000x240"}, steps=240, step="1h"),
     Case("observed for a day", {OBSERVED: "0x215 0+10x300"}, steps=240, step="1h"),
 )
