@@ -33,6 +33,9 @@ InForce = Mapping[ObjectKey, GoodObject]
 Changes = dict[ObjectKey, GoodObject | None]
 """New generations, and None for objects that are gone."""
 Refused = dict[ObjectKey, tuple[Problem, ...]]
+MAX_TRIES = 100
+"""How often it is tried what fits; then what was blamed so far is left. Each try reads all, so many
+objects that do not fit would hold up what does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,7 @@ def settle(files: FileSet, stored: Objects, before: InForce) -> Settled:
         changes, refused = _changes(files, stored, before)
         taking = _Taking(files, before)
         left = taking.take_all(changes)
-        for key in left:
-            taking.take_back(key, stored.get(key))
+        taking.take_rules_back({key for key in left if _is_gone(key, stored, before)})
         loaded = taking.result()
     refused = {key: each for key, each in left.items() if key in stored} | refused
     return Settled(
@@ -144,6 +146,10 @@ def _rank(stored: StoredObject) -> tuple[bool, str, ObjectKey]:
     return not stored.was_accepted, stored.created, stored.key
 
 
+def _is_gone(key: ObjectKey, stored: Objects, before: InForce) -> bool:
+    return key in before and (key not in stored or stored[key].uid != before[key].stored.uid)
+
+
 def _is_missed(stored: StoredObject, in_force: InForce) -> bool:
     return stored.key.kind == POLICY and stored.key not in in_force and not only_allows(stored)
 
@@ -166,6 +172,7 @@ class _Taking:
         self._loaded: Loaded | None = None
         self._problems: frozenset[Problem] = frozenset()
         self._taken = 0
+        self._tries = 0
         self._left_at: dict[ObjectKey, int] = {}
 
     def take_all(self, changes: Changes) -> Refused:
@@ -184,17 +191,14 @@ class _Taking:
             self._take(again, left)
         return left
 
-    def take_back(self, key: ObjectKey, stored: StoredObject | None) -> None:
-        """Of an object that is gone, keeps in force no more than others need."""
-        kept = self.objects.get(key)
-        if kept is None or (stored is not None and stored.uid == kept.stored.uid):
-            return
-        remnant = without_rules(kept)
-        for change in (None, remnant) if remnant is not None else (None,):
-            left: Refused = {}
-            self._take({key: change}, left)
-            if not left:
-                return
+    def take_rules_back(self, gone: set[ObjectKey]) -> None:
+        """Of objects that are gone, but were left, keeps in force no more than others need."""
+        for key in sorted(gone):
+            if self._tries < MAX_TRIES:
+                self._take({key: None}, {})
+        kept = {key: self.objects[key] for key in gone if key in self.objects}
+        # Nothing needs rules, so this fits; what has no routes goes with them.
+        self._take({k: without_rules(each) for k, each in kept.items() if each.policy}, {})
 
     def result(self) -> Loaded:
         """The configuration of what was taken."""
@@ -216,8 +220,10 @@ class _Taking:
         new = problems - self._problems
         if not new:
             self._adopt(changes, loaded, problems)
-        elif len(changes) == 1:
-            left |= dict.fromkeys(changes, tuple(sorted(new)))
+        elif len(changes) == 1 or self._tries >= MAX_TRIES:
+            for key in changes:
+                own = [each for each in new if each.file == str(key) or len(changes) == 1]
+                left[key] = tuple(sorted(own or new))
             self._left_at |= dict.fromkeys(changes, self._taken)
         else:
             for part in _parts(changes, {problem.file for problem in new}):
@@ -225,6 +231,7 @@ class _Taking:
 
     def _try(self, changes: Changes) -> tuple[Loaded | None, frozenset[Problem]]:
         """What comes of these; of two that disagree the later is blamed, so they come last."""
+        self._tries += 1
         kept = [each for key, each in self.objects.items() if key not in changes]
         try:
             changed = [each for each in changes.values() if each is not None]

@@ -4,12 +4,15 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deputize.config import settling
 from deputize.config.file_set import FileSet
+from deputize.config.loader import Loaded, compose
 from deputize.config.objects import PROFILE, StoredObject
 from deputize.config.problems import ConfigError
 from deputize.config.settling import InForce, Objects, Settled, settle, tell_refusal
@@ -217,6 +220,38 @@ def test_a_renamed_policy_takes_the_place_of_the_old_one(files: FileSet) -> None
     rival = stored("new", {"resources": [MCP | {"protocol": "a2a"}]})
     settled = course.settle(rival, stored("x", BROKEN))
     assert [key.name for key in settled.in_force] == ["new"]
+
+
+def test_many_that_do_not_fit_hold_up_nothing(
+    files: FileSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def counting(*given: Any) -> Loaded:  # noqa: ANN401 - as it is called
+        tries.append(1)
+        return compose(*given)
+
+    monkeypatch.setattr(settling, "compose", counting)
+    course = Course(files)
+    course.settle(stored("speaks", SPEAKS))
+    rivals = [stored(f"a{n}", {"resources": [MCP | {"protocol": "a2a"}]}) for n in range(300)]
+    tries.clear()
+    settled = course.settle(stored("speaks", SPEAKS), *rivals, stored("orders", SPEC))
+    assert names(settled) == {"team.orders/read"}
+    assert refused(settled) == {each.key.name for each in rivals}
+    assert all(problems for problems in settled.refused.values())
+    assert len(tries) < settling.MAX_TRIES + 20
+
+
+def test_rules_of_what_is_gone_go_however_much_does_not_fit(
+    files: FileSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "MAX_TRIES", 0)
+    course, calls = Course(files), stored("a", CALLS)
+    course.settle(calls, stored("b", {**SPEAKS, **SPEC}), stored("c", SPEC))
+    settled = course.settle(calls)
+    assert names(settled) == {"team.a/read"}
+    assert settled.lingering == (policy_key("b"),)
 
 
 def test_files_that_do_not_fit_what_is_in_force_change_nothing(tmp_path: Path) -> None:
