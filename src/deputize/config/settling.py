@@ -54,9 +54,11 @@ class Settled:
     lingering: tuple[ObjectKey, ...]
 
 
-def tell_refusal(key: ObjectKey, problem: Problem) -> str:
-    """A problem of an object that was not taken, which may name another one."""
-    return str(problem) if problem.file == str(key) else f"{key} is not taken: {problem}"
+def tell_refusal(key: ObjectKey, problems: tuple[Problem, ...]) -> str:
+    """The first problem of an object that was not taken, which may name another one."""
+    first, more = problems[0], len(problems) - 1
+    told = str(first) if first.file == str(key) else f"{key} is not taken: {first}"
+    return f"{told} (and {more} more)" if more else told
 
 
 def settle(files: FileSet, stored: Objects, before: InForce) -> Settled:

@@ -14,6 +14,8 @@ from deputize.server.object_status import Condition, outcomes
 from deputize.server.sources import SourceReport
 from deputize.server.status_writer import StatusWriter
 
+MAX_TOLD = 50
+"""Objects of which a report tells; it is asked for several times a second."""
 PLURALS = {POLICY: "delegationpolicies", PROFILE: "issuerprofiles"}
 
 
@@ -96,11 +98,13 @@ class Cluster:
                 report.warnings.append(f"{watch.name}: {watch.error}; what was seen last is in use")
         settled = self._settled
         if settled is not None:
-            for key, problems in settled.refused.items():
-                is_missed = not self._is_used and key in settled.missing
-                told = report.waiting_for if is_missed else report.warnings
-                told.extend(tell_refusal(key, problem) for problem in problems)
-            for key in settled.lingering:
+            missed = [] if self._is_used else [*settled.missing]
+            others = sorted(settled.refused.keys() - missed)
+            for keys, told in ((missed, report.waiting_for), (others, report.warnings)):
+                told.extend(tell_refusal(key, settled.refused[key]) for key in keys[:MAX_TOLD])
+                if len(keys) > MAX_TOLD:
+                    told.append(f"{len(keys) - MAX_TOLD} more objects are not taken")
+            for key in settled.lingering[:MAX_TOLD]:
                 report.warnings.append(f"{key} is gone, but others still need it")
         if self._writer.problem:
             report.warnings.append(self._writer.problem)

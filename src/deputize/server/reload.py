@@ -204,8 +204,7 @@ class Reloader:
         before = self.settled.refused if self.settled is not None else {}
         news = [each for each in settled.refused.items() if before.get(each[0]) != each[1]]
         for key, problems in news:
-            for problem in problems:
-                _log.error("%s", settling.tell_refusal(key, problem))
+            _log.error("%s", settling.tell_refusal(key, problems))
         if news:
             self._on_failed()
 

@@ -197,8 +197,7 @@ def test_what_others_need_cannot_be_taken_away_by_a_change(files: FileSet) -> No
     settled = course.settle(calls, stored("b", SPEC, uid="b", generation=2))
     assert refused(settled) == {"b"}
     assert "team.a/read" in names(settled)
-    (problem,) = settled.refused[policy_key("b")]
-    told = tell_refusal(policy_key("b"), problem)
+    told = tell_refusal(policy_key("b"), settled.refused[policy_key("b")])
     assert told.startswith("DelegationPolicy team/b is not taken: DelegationPolicy team/a: spec")
 
 
