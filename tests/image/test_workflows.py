@@ -81,7 +81,7 @@ def test_a_checkout_leaves_no_credentials(file: Path) -> None:
         step for step in _steps(_load(file)) if step.get("uses", "").startswith("actions/checkout@")
     ]
     assert checkouts
-    assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
 def test_ci_is_the_test_command_of_the_readme() -> None:
@@ -103,6 +103,24 @@ def test_without_a_digest_of_the_base_image_there_is_no_release(
     assert (done, outputs) == ((0, f"base={base}\n") if base else (1, ""))
 
 
+def test_only_what_was_merged_is_released(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+
+    git("init", "--quiet")
+    commits = []
+    for _ in range(2):
+        git("commit", "--quiet", "--allow-empty", "--message", "a change")
+        commits.append(git("rev-parse", "HEAD").strip())
+    merged, pushed = commits
+    git("update-ref", "refs/remotes/origin/main", merged)
+    for commit, code in ((merged, 0), (pushed, 1)):
+        done, _outputs = _run_step("merged", tmp_path, cwd=tmp_path, GITHUB_SHA=commit)
+        assert done == code
+
+
 def test_a_tag_must_say_the_version(tmp_path: Path) -> None:
     other, outputs = _run_step("version", tmp_path, GITHUB_REF_NAME="v0.0.0")
     assert (other, outputs) == (1, "")
@@ -116,7 +134,7 @@ def test_the_chart_has_the_version_of_the_project() -> None:
     assert (chart["version"], chart["appVersion"]) == (project_version(), project_version())
 
 
-def _run_step(name: str, folder: Path, **variables: str) -> tuple[int, str]:
+def _run_step(name: str, folder: Path, *, cwd: Path = ROOT, **variables: str) -> tuple[int, str]:
     """Exit code and outputs of a step's script, run as a runner would."""
     steps = _steps(_load(ROOT / ".github/workflows/release.yaml"))
     (script,) = (step["run"] for step in steps if step.get("id") == name)
@@ -124,7 +142,7 @@ def _run_step(name: str, folder: Path, **variables: str) -> tuple[int, str]:
     output.write_text("")
     done = subprocess.run(  # noqa: S603 - our own script
         ["/bin/bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
-        cwd=ROOT,
+        cwd=cwd,
         env=os.environ | {"GITHUB_OUTPUT": str(output)} | variables,
         capture_output=True,
         check=False,
