@@ -32,7 +32,7 @@ from deputize.adapters.kubernetes_answers import (
 if TYPE_CHECKING:
     import httpx2
 
-GROUP = "apis/deputize.dev/v1alpha1"
+_PREFIX = "apis/deputize.dev/v1alpha1"
 GONE, CONFLICT, FORBIDDEN, NOT_FOUND = 410, 409, 403, 404
 WATCH_SECONDS = 50
 """How long the server keeps a watch open; we wait a little longer for it to say so."""
@@ -40,7 +40,8 @@ SECONDS = 10.0
 """Longest time for anything else, but for a list."""
 LIST_SECONDS = 60.0
 MAX_OBJECTS = 10_000
-MAX_LIST_BYTES = 64 * 1024 * 1024
+MAX_LIST_BYTES = 32 * 1024 * 1024
+"""Of one kind in one namespace; as Python keeps it, several times as much."""
 _PAGE = 250
 
 _FAULTS = (OSError, RuntimeError, ValueError)
@@ -239,4 +240,4 @@ def _page_of(answer: Mapping[str, Any]) -> _Page:
 
 
 def _path(plural: str, namespace: str) -> str:
-    return f"{GROUP}/namespaces/{namespace}/{plural}"
+    return f"{_PREFIX}/namespaces/{namespace}/{plural}"

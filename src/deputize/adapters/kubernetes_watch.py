@@ -33,12 +33,13 @@ LEAST_PAUSE_SECONDS = 0.1
 """Between a watch that ended and the next."""
 ADDED, DELETED = "ADDED", "DELETED"
 _CHANGES = (ADDED, "MODIFIED", DELETED)
+_KEPT = ("namespace", "name", "uid", "generation", "resourceVersion", "creationTimestamp")
 
 _log = logging.getLogger(__name__)
 
 
 class ObjectWatch:
-    """One kind in one namespace.
+    """One kind in one namespace; `name` says which, in logs, health and metrics.
 
     `objects` are by name, None until all of them were listed once; each change gives a new
     mapping. `error` is why the last try failed, empty when it did not.
@@ -53,7 +54,7 @@ class ObjectWatch:
         on_change: Callable[[], None],
         on_fetch: Callable[[bool], None],
     ) -> None:
-        self.name = f"{plural} in {namespace}"
+        self.name = f"{namespace}/{plural}"
         self.objects: Mapping[str, Object] | None = None
         self.error = ""
         self._api = api
@@ -102,7 +103,7 @@ class ObjectWatch:
 
     def _list(self) -> str:
         listing = self._api.list(*self._place)
-        objects = {self._name(each): each for each in listing.objects}
+        objects = {self._name(each): _kept_of(each) for each in listing.objects}
         if len(objects) < len(listing.objects):
             raise KubernetesError("a list with an object twice")
         self._grown = 0
@@ -132,7 +133,7 @@ class ObjectWatch:
         if kept is not None and _is_older(event, kept):
             raise KubernetesError(f"an event of before about {name}")
         if event.kind != DELETED:
-            objects[name] = event.value
+            objects[name] = _kept_of(event.value)
         if len(objects) > MAX_OBJECTS:
             raise KubernetesError(f"more than {MAX_OBJECTS} objects")
         return objects
@@ -166,6 +167,12 @@ class ObjectWatch:
             _log.warning("%s: %s", self.name, error)
         self.error = error
         self._on_fetch(False)  # noqa: FBT003 - likewise
+
+
+def _kept_of(value: Object) -> Object:
+    """The object without what others noted in its metadata, which may be larger than it is."""
+    kept = {name: each for name, each in value["metadata"].items() if name in _KEPT}
+    return {**value, "metadata": kept}
 
 
 def _is_older(event: Event, kept: Object) -> bool:

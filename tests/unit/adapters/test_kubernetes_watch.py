@@ -139,6 +139,15 @@ def test_before_everything_was_listed_there_is_nothing(follow: Callable[..., Fol
     assert followed.states == []
 
 
+def test_what_others_note_in_metadata_is_not_kept(follow: Callable[..., Followed]) -> None:
+    noted: dict[str, object] = {"managedFields": [{}], "annotations": {"last-applied": "x" * 100}}
+    first = Listing([thing("a", "1", **noted)], "1")
+    followed = follow(first, [Event("ADDED", thing("b", "2", **noted))])
+    wait_until(lambda: len(followed.states) == 2, SECONDS)
+    kept = followed.watch.objects or {}
+    assert [noted.keys() & each["metadata"].keys() for each in kept.values()] == [set(), set()]
+
+
 def test_an_error_in_the_middle_keeps_what_came_before(follow: Callable[..., Followed]) -> None:
     class Breaking(list[Event]):
         def __iter__(self) -> Iterator[Event]:
