@@ -91,8 +91,7 @@ def _definition(model: type[Model], kind: str, plural: str, short: str) -> dict[
 def object_schema(model: type[Model]) -> Schema:
     """The structural schema of a whole object with a `spec` from this model."""
     root = model_schema(model)
-    spec = _inner(model.model_fields["spec"].annotation)
-    assert spec is not None  # noqa: S101 - every kind has one
+    spec = _model_of(model.model_fields["spec"].annotation)
     return {
         "description": root["description"],
         "type": "object",
@@ -140,10 +139,9 @@ def _property(
 ) -> Schema:
     annotation = model.model_fields[name].annotation
     metadata = model.model_fields[name].metadata
-    inner = _inner(annotation)
     found = {"description": node.get("description", "")}
     is_set = _is_unique((annotation, *metadata))
-    found |= _value(node, inner, models, is_set=is_set)
+    found |= _value(node, annotation, models, is_set=is_set)
     owners = [owner for owner in model.__mro__ if (owner, name) in ENTRIES]
     if owners:
         found["maxItems"] = ENTRIES[owners[0], name]
@@ -157,28 +155,28 @@ def _property(
 
 
 def _value(
-    node: Schema, inner: type[Model] | None, models: Mapping[str, Schema], *, is_set: bool
+    node: Schema, annotation: object, models: Mapping[str, Schema], *, is_set: bool
 ) -> Schema:
     """The structural schema of a value; of several types nothing can be said."""
     choices = [choice for choice in node.get("anyOf", ()) if choice.get("type") != "null"]
     if len(choices) == 1:
-        return _value(choices[0], inner, models, is_set=is_set)
+        return _value(choices[0], annotation, models, is_set=is_set)
     if choices:
         kinds = {choice["type"] for choice in choices}
         return {"type": "number"} if kinds == {"integer", "number"} else dict(_KEPT)
     if "$ref" in node:
-        assert inner is not None  # noqa: S101 - a reference is to a model
+        inner = _model_of(annotation)
         given = node.get("description") or models[inner.__name__]["description"]
         return _object(inner, models, str(given))
     found: Schema = {"type": node["type"], **{key: node[key] for key in _COPIED if key in node}}
     if "const" in node:
         found["enum"] = [node["const"]]
     if node["type"] == "array":
-        found["items"] = _value(node["items"], inner, models, is_set=False)
+        found["items"] = _value(node["items"], annotation, models, is_set=False)
         found["x-kubernetes-list-type"] = "set" if is_set else "atomic"
     if node["type"] == "object":
         values = node.get("additionalProperties") or next(iter(node["patternProperties"].values()))
-        found["additionalProperties"] = _value(values, inner, models, is_set=is_set)
+        found["additionalProperties"] = _value(values, annotation, models, is_set=is_set)
     return found
 
 
@@ -192,9 +190,16 @@ def _rules(model: type[Model]) -> list[Schema]:
     ]
 
 
-def _inner(annotation: object) -> type[Model] | None:
+def _model_of(annotation: object) -> type[Model]:
+    """The model of a field that has one.
+
+    Raises:
+        TypeError: it has none.
+    """
     found = inner_model(annotation)
-    return found if found is not None and issubclass(found, Model) else None
+    if found is None or not issubclass(found, Model):
+        raise TypeError(f"no model in {annotation}")
+    return found
 
 
 def _is_unique(parts: tuple[object, ...]) -> bool:
