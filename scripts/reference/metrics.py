@@ -25,7 +25,7 @@ _LABELS = {
     "policy": "the policy of the rule that would have refused, empty where no rule matched",
     "kind": ", ".join(f"`{kind.value}`" for kind in SourceKind),
     "name": "the issuer of a key set or status list, the trust domain of a bundle, the file or URL "
-    "of a deny list",
+    "of a deny list, `<namespace>/<kinds>` of objects",
     "version": "the version of the package",
     "transport": "`grpcio`, `native`",
 }

@@ -46,7 +46,9 @@ def test_decisions_and_conditions_follow_an_object(tmp_path: Path, space: Space)
 
         space.delete("orders")
         live.wait_for_reason(Reason.POLICY_NO_MATCH, method="POST")
-        assert live.process.metric("deputize_source_fetches_total", kind="kubernetes") >= 2
+        name = f"{space.namespace}/delegationpolicies"
+        metric = "deputize_source_fetches_total"
+        assert live.process.metric(metric, kind="kubernetes", name=name, result="fetched") >= 1
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,8 @@ def test_decisions_go_on_without_the_api_server(tmp_path: Path, space: Space) ->
         live.wait_for_reason(Reason.POLICY_ALLOWED)
         space.server.stop()
         try:
-            wait_until(lambda: live.readiness()["warnings"], SECONDS, "a warning")
+            told = wait_until(lambda: live.readiness()["warnings"], SECONDS, "a warning")
+            assert told[0].startswith(f"{space.namespace}/")
             assert live.ask().allowed
             assert live.readiness()["ready"]
             with serving(tmp_path / "second", space, process=UnreadyProcess) as other:

@@ -38,8 +38,13 @@ _KEPT = ("namespace", "name", "uid", "generation", "resourceVersion", "creationT
 _log = logging.getLogger(__name__)
 
 
+def watch_name(plural: str, namespace: str) -> str:
+    """What logs, `/readyz` and metrics call the watch over one kind in one namespace."""
+    return f"{namespace}/{plural}"
+
+
 class ObjectWatch:
-    """One kind in one namespace; `name` says which, in logs, health and metrics.
+    """One kind in one namespace.
 
     `objects` are by name, None until all of them were listed once; each change gives a new
     mapping. `error` is why the last try failed, empty when it did not.
@@ -54,7 +59,7 @@ class ObjectWatch:
         on_change: Callable[[], None],
         on_fetch: Callable[[bool], None],
     ) -> None:
-        self.name = f"{namespace}/{plural}"
+        self.name = watch_name(plural, namespace)
         self.objects: Mapping[str, Object] | None = None
         self.error = ""
         self._api = api

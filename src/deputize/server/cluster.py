@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 
 from deputize.adapters.kubernetes_api import KubernetesApi, Object
-from deputize.adapters.kubernetes_watch import ObjectWatch
+from deputize.adapters.kubernetes_watch import ObjectWatch, watch_name
 from deputize.adapters.telemetry import SourceKind, Telemetry
 from deputize.config.objects import POLICY, PROFILE, ObjectKey, StoredObject, parse_stored
 from deputize.config.settling import Objects, Settled, tell_refusal
@@ -111,7 +111,7 @@ class Cluster:
         return report
 
     def _watch(self, plural: str, namespace: str, telemetry: Telemetry) -> ObjectWatch:
-        name = f"{namespace}/{plural}"
+        name = watch_name(plural, namespace)
         watch = ObjectWatch(
             self._api,
             plural,
