@@ -17,7 +17,12 @@ REDIS_POD = {"podSelector": {"matchLabels": {"app": "valkey"}}}
 REDIS = {"redis": {"existingSecret": "valkey", "to": [REDIS_POD]}}
 CERT_MANAGER = {"source": "certManager", "certManager": {"issuerRef": {"name": "mesh"}}}
 SPIRE = {"source": "spire", "spire": {"image": "registry.example/spiffe-helper:0.11.0"}}
-ORDERS = {"name": "orders", "namespace": "store", "podLabels": {"app": "orders"}}
+ORDERS = {
+    "name": "orders",
+    "namespace": "store",
+    "podLabels": {"app": "orders"},
+    "hosts": ["orders.store"],
+}
 WAYPOINT = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "waypoint"}
 REMOTE: dict[str, Any] = {
     "denyLists": [{"url": "https://security.example.org/deny.yaml"}],
@@ -146,7 +151,9 @@ CASES: dict[str, dict[str, Any]] = {
             "revision": "123",
             "rootNamespace": "null",
             "provider": "123",
-            "protect": [{"name": "123", "namespace": "true", "podLabels": {"app": "1"}}],
+            "protect": [
+                {"name": "123", "namespace": "true", "podLabels": {"app": "1"}, "hosts": ["0x1"]}
+            ],
         },
     },
     "secret with a name like a number": {"tls": {"source": "secret", "secretName": "123"}},

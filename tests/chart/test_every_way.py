@@ -170,5 +170,7 @@ def _selectors(things: list[Thing]) -> Iterator[dict[str, str]]:
             yield spec["selector"]["matchLabels"]
         elif each["kind"] == "NetworkPolicy":
             yield spec["podSelector"]["matchLabels"]
-        elif each["kind"] == "PeerAuthentication" or spec.get("action") == "ALLOW":
+        elif each["metadata"].get("namespace", "deputize") == "deputize" and (
+            each["kind"] == "PeerAuthentication" or spec.get("action") == "ALLOW"
+        ):
             yield spec["selector"]["matchLabels"]

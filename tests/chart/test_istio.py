@@ -113,6 +113,16 @@ def test_protected_workloads_ask() -> None:
     }
 
 
+def test_protected_workloads_answer_to_their_names_only() -> None:
+    policy = only(CASES["Istio"], "AuthorizationPolicy", "orders-hosts")
+    assert policy["metadata"]["namespace"] == "store"
+    assert policy["spec"] == {
+        "selector": {"matchLabels": {"app": "orders"}},
+        "action": "ALLOW",
+        "rules": [{"to": [{"operation": {"hosts": ["orders.store", "orders.store:*"]}}]}],
+    }
+
+
 def test_waypoints_ask() -> None:
     policy = only(CASES["ambient"], "AuthorizationPolicy", "asks")
     assert policy["spec"]["targetRefs"] == [WAYPOINT]
@@ -154,5 +164,5 @@ def test_the_name_is_given_once() -> None:
 
 def test_a_sidecar_has_no_port_to_guard() -> None:
     assert not objects(SIDECAR, "PeerAuthentication")
-    (policy,) = objects(SIDECAR, "AuthorizationPolicy")
-    assert policy["spec"]["action"] == "CUSTOM"
+    names = {each["metadata"]["name"] for each in objects(SIDECAR, "AuthorizationPolicy")}
+    assert names == {"orders", "orders-hosts"}

@@ -12,6 +12,7 @@ from tests.chart.chart_cases import CASES, GATEWAY, REDIS
 from tests.harness.helm import notes
 
 SAFE: dict[str, Any] = {"proxies": [GATEWAY], "istio": {"enabled": True}}
+ALL_OF_STORE = {"name": "all", "namespace": "store"}
 
 
 def provider(values: dict[str, Any]) -> dict[str, Any]:
@@ -115,6 +116,10 @@ def test_it_warns_of_nothing_where_all_is_well() -> None:
         ({**SAFE, "networkPolicy": {"enabled": False}}, "NO NETWORK POLICY"),
         ({**SAFE, "config": {"policyMode": "observe"}}, "NOTHING IS ENFORCED"),
         ({**SAFE, "kubernetes": {"enabled": True}}, "crds.install"),
+        (
+            {**SAFE, "istio": {"enabled": True, "protect": [ALL_OF_STORE]}},
+            "ONE API MAY ANSWER FOR ANOTHER",
+        ),
         (
             {**SAFE, "config": None, "existingConfigMap": "mine", "replay": REDIS},
             "existingConfigMap",

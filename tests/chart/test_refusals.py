@@ -12,6 +12,7 @@ from tests.harness.helm import KUBE_VERSION, NEEDED, POLICY, ChartRefused, lint,
 SECRET = {"source": "secret", "secretName": "cert"}
 SIDECAR = {"shape": "sidecar"}
 ISTIO = {"enabled": True}
+NAMELESS = {key: value for key, value in ORDERS.items() if key != "hosts"}
 RULE: dict[str, Any] = POLICY["spec"]["rules"][0]
 
 ALONE: dict[str, dict[str, Any]] = {
@@ -139,6 +140,7 @@ MORE: list[tuple[str, dict[str, Any]]] = [
     ("tls.source", {**SIDECAR, "tls": CERT_MANAGER}),
     ("probes.readiness", {**SIDECAR, "probes": {"readiness": "grpc"}}),
     ("istio.protect[0]", {"istio": {**ISTIO, "protect": [{**ORDERS, "targetRefs": [WAYPOINT]}]}}),
+    ("istio.protect[0].hosts", {"istio": {**ISTIO, "protect": [NAMELESS]}}),
     (
         "istio.protect[0]",
         {"istio": {**ISTIO, "protect": [{"name": "all", "namespace": "istio-system"}]}},

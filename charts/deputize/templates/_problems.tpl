@@ -4,6 +4,7 @@ where it is, and what to do.
 */}}
 {{- define "deputize.problems" -}}
 {{- include "deputize.problems.config" . -}}
+{{- include "deputize.problems.files" (list . "config" "" .Values.config) -}}
 {{- include "deputize.problems.callers" . -}}
 {{- include "deputize.problems.tls" . -}}
 {{- include "deputize.problems.istio" . -}}
@@ -42,10 +43,52 @@ where it is, and what to do.
 {{- end -}}
 {{- end -}}
 
+{{/*
+Files that the configuration names in folders of the chart, and nothing puts there; without them no pod is ever ready.
+(list $ "where the value is" "the key it belongs to" $value)
+*/}}
+{{- define "deputize.problems.files" -}}
+{{- $ := index . 0 -}}
+{{- $at := index . 1 -}}
+{{- $key := index . 2 -}}
+{{- $value := index . 3 -}}
+{{- if kindIs "map" $value -}}
+{{- range $name, $inner := $value -}}
+{{- include "deputize.problems.files" (list $ (printf "%s.%s" $at $name) $name $inner) -}}
+{{- end -}}
+{{- else if kindIs "slice" $value -}}
+{{- range $position, $inner := $value -}}
+{{- include "deputize.problems.files" (list $ (printf "%s[%d]" $at $position) $key $inner) -}}
+{{- end -}}
+{{- else if and (kindIs "string" $value) (regexMatch "^(file|profiles|.+File)$" $key) -}}
+{{- /* Relative paths start at the configuration file. */ -}}
+{{- $path := clean (ternary $value (printf "/etc/deputize/config/%s" $value) (hasPrefix "/" $value)) -}}
+{{- if hasPrefix "/etc/deputize/files/" $path -}}
+{{- $name := trimPrefix "/etc/deputize/files/" $path -}}
+{{- if not (hasKey $.Values.files $name) }}
+- {{ $at }}: no `files.{{ $name }}`; give it with `--set-file 'files.{{ replace "." "\\." $name }}=...'`
+{{- end -}}
+{{- else if hasPrefix "/etc/deputize/mounts/" $path -}}
+{{- $name := trimPrefix "/etc/deputize/mounts/" $path | splitList "/" | first -}}
+{{- $isMounted := false -}}
+{{- range $.Values.mounts -}}
+{{- if eq .name $name }}{{ $isMounted = true }}{{ end -}}
+{{- end -}}
+{{- if not $isMounted }}
+- {{ $at }}: no entry `{{ $name }}` in `mounts`; name the Secret or ConfigMap there
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "deputize.problems.callers" -}}
 {{- $hasPort := ne .Values.shape "sidecar" -}}
 {{- if and $hasPort (not .Values.networkPolicy.enabled) (eq .Values.tls.source "none") (not (include "deputize.mesh" .)) }}
 - networkPolicy.enabled: needed without `tls` and mesh; else everybody in the cluster can claim to be any agent
+{{- end }}
+{{- $isGuarded := or (ne .Values.tls.source "none") (include "deputize.mesh" .) -}}
+{{- if and $hasPort .Values.networkPolicy.nodeCidrs (eq .Values.probes.readiness "grpc") (not $isGuarded) }}
+- probes.readiness: must be `http` with `networkPolicy.nodeCidrs` and no mesh; else everything on a node can claim to be any agent
 {{- end }}
 {{- $names := "" -}}
 {{- if include "deputize.mesh" . }}{{ $names = "`istio`" }}{{ end -}}
@@ -126,6 +169,9 @@ where it is, and what to do.
 {{- else if and (has .namespace $widest) (not (or .podLabels .targetRefs)) }}
 - istio.protect[{{ $position }}]: would have this service ask itself; give `podLabels` or `targetRefs`
 {{- end }}
+{{- if and .podLabels (not .hosts) }}
+- istio.protect[{{ $position }}].hosts: needed with `podLabels`: the names these workloads answer to
+{{- end }}
 {{- end }}
 {{- end -}}
 {{- end -}}
@@ -156,6 +202,11 @@ where it is, and what to do.
 {{- if has $label $own }}
 - {{ $key }}: {{ $label }} is set by the chart
 {{- end }}
+{{- end }}
+{{- end }}
+{{- range $annotation := include "deputize.startSettings" $ | fromYaml | keys }}
+{{- if hasKey $.Values.podAnnotations $annotation }}
+- podAnnotations: {{ $annotation }} is set by the chart
 {{- end }}
 {{- end }}
 {{- if include "deputize.mesh" $ }}

@@ -16,6 +16,12 @@
 - ONE POD: while it restarts, every call that is asked about is refused. Set `replicas`.
 {{- end }}
 {{- end }}
+{{- range .istio.protect }}
+{{- if not .hosts }}
+- ONE API MAY ANSWER FOR ANOTHER: `istio.protect` {{ .name }} has no `hosts`. Gateways route by host; for all else give the
+  names, or write a policy for each API as in istio/waypoint.
+{{- end }}
+{{- end }}
 {{- if eq "observe" (dig "policyMode" "" .config) }}
 - NOTHING IS ENFORCED: `config.policyMode` is `observe`, so what policies refuse is let in.
 {{- end }}
@@ -24,8 +30,9 @@
 - `existingConfigMap`: policies, `tls`, `replay` and `kubernetes` only mount and permit; {{ .existingConfigMap }} must use
   what they bring: a policy that it does not name forbids nothing.
 {{- end }}
-{{- if and .kubernetes.enabled (not .crds.install) }}
-- `crds.install` is off: the cluster must have the definitions of DelegationPolicy and IssuerProfile already.
+{{- $areDefined := or .crds.install ($.Capabilities.APIVersions.Has "deputize.dev/v1alpha1/DelegationPolicy") }}
+{{- if and .kubernetes.enabled (not $areDefined) }}
+- `crds.install` is off: the cluster must have the definitions of DelegationPolicy and IssuerProfile, and has not.
 {{- end }}
 {{- end -}}
 {{- end -}}
