@@ -16,13 +16,13 @@ from deputize.config.loader import Loaded
 from deputize.config.problems import ConfigError, visible_text
 from deputize.doctor.examination import examine
 from deputize.doctor.findings import Code, Finding, Report
+from deputize.doctor.installations import find_worlds
 from deputize.doctor.live_http import ask_service
 from deputize.doctor.live_sources import ask_sources
 from deputize.doctor.manifests import read_manifests
-from deputize.doctor.settings import needs_of, read_own, settings_of
+from deputize.doctor.settings import read_own
 from deputize.doctor.table import MEANINGS
 from deputize.doctor.unused import Decided, decided_of_metrics, decided_of_rules, find_unused
-from deputize.doctor.world import World
 
 _ADDRESS = re.compile(r"unix:/.+|(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _MAX_PORT = 65535
@@ -120,17 +120,7 @@ def _examine_files(loaded: Loaded | None, paths: list[Path], report: Report) -> 
         manifests = read_manifests(paths)
         own = read_own(manifests)
         report.add(own.findings)
-        settings, needs = own.settings, own.needs
-        if loaded is not None:
-            # Policies may be given both ways: as files, and as objects.
-            settings, needs = settings_of(loaded), needs.and_those(needs_of(loaded))
-        elif settings is not None and own.unread:
-            others = ", ".join(at.where for at in own.unread)
-            report.unchecked.append(
-                f"service configurations besides {settings.at.where}: {others}; "
-                "give the manifests of one installation at a time"
-            )
-        examine(World(manifests, settings, needs), report)
+        examine(find_worlds(manifests, own, loaded, report.unchecked), report)
     except ConfigError as error:
         refuse_input(str(error))
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.manifests import Manifest, is_same_namespace
 from deputize.doctor.place import At
-from deputize.doctor.world import NAME, World
+from deputize.doctor.pods import NAME
+from deputize.doctor.world import World
 
 HEADER_BYTES = 128 * 1024
 """What a check holds beside the body: headers, twice, and a certificate."""
@@ -59,8 +60,21 @@ class Ask:
 
     def is_ours(self, world: World) -> bool:
         """Whether it is deputize that is asked, as far as names and ports tell."""
+        if self.is_served(world.services):
+            return True
+        if not world.takes_rest or self.is_served(world.elsewhere):
+            return False
         named = NAME in self.host or any(service.name == _name(self) for service in world.services)
         return named or self.port in world.check_ports
+
+    def is_served(self, manifests: Sequence[Manifest]) -> bool:
+        """Whether it leads to a Service among these."""
+        return any(
+            each.kind == "Service"
+            and each.name == _name(self)
+            and is_same_namespace(each.namespace, _namespace(self))
+            for each in manifests
+        )
 
 
 def find_faults(ask: Ask, world: World) -> Iterator[Finding]:
@@ -118,7 +132,10 @@ def _target(ask: Ask, world: World) -> Iterator[Finding]:
     if ask.over_http is not None:
         cause = f"{ask.proxy} asks over HTTP; deputize answers over gRPC only"
         yield at_place(ask.over_http, Code.ASKED_OVER_HTTP, cause)
-    if not world.services or _is_declared_host(ask, world):
+    if is_declared_host(ask, world):
+        return
+    if not world.services:
+        yield from _absent_service(ask, world)
         return
     name, namespace = _name(ask), _namespace(ask)
     found = [
@@ -140,6 +157,15 @@ def _target(ask: Ask, world: World) -> Iterator[Finding]:
         yield at_place(ask.service, Code.PORT_UNKNOWN, cause)
 
 
+def _absent_service(ask: Ask, world: World) -> Iterator[Finding]:
+    """What is named like us, and is not there, though Services were given."""
+    given = world.of("", "Service")
+    is_named = NAME in ask.host and _is_service_host(ask)
+    if given and is_named and not ask.is_served(given):
+        cause = f"no Service `{ask.host}` among the {len(given)} given: nobody answers"
+        yield at_place(ask.service, Code.SERVICE_UNKNOWN, cause)
+
+
 def _check_ports(service: Manifest, world: World) -> Iterator[int | None]:
     for port in service.spec["ports"].items:
         target = port["targetPort"]
@@ -148,7 +174,7 @@ def _check_ports(service: Manifest, world: World) -> Iterator[int | None]:
             yield port["port"].whole
 
 
-def _is_declared_host(ask: Ask, world: World) -> bool:
+def is_declared_host(ask: Ask, world: World) -> bool:
     """Whether a ServiceEntry makes up the host, as for a deputize in the same pod."""
     entries = world.of("networking.istio.io", "ServiceEntry")
     return any(ask.host in entry.spec["hosts"].texts for entry in entries)

@@ -16,7 +16,8 @@ from deputize.doctor.findings import Code, Finding
 from deputize.doctor.istio_policies import INJECT, MODE, selects
 from deputize.doctor.manifests import is_same_namespace, is_selected
 from deputize.doctor.place import At
-from deputize.doctor.world import ISTIO_SECURITY, Workload, World
+from deputize.doctor.pods import Workload
+from deputize.doctor.world import ISTIO_SECURITY, World
 
 _EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 

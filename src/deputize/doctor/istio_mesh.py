@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deputize.config.problems import nearest
-from deputize.doctor.asks import Ask, at_place, read_body
+from deputize.doctor.asks import Ask, at_place, is_declared_host, read_body
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.manifests import MESH, Manifest
 from deputize.doctor.place import At
+from deputize.doctor.pods import NAME
 from deputize.doctor.reading import read_inner_documents
-from deputize.doctor.world import ISTIO_SECURITY, NAME, World
+from deputize.doctor.world import ISTIO_SECURITY, World
 
 CUSTOM = "CUSTOM"
 
@@ -38,11 +39,8 @@ def providers(world: World) -> list[At]:
 
 def read_asks(world: World) -> Iterator[Ask]:
     """The providers that ask us, or whose name says so."""
-    for provider in providers(world):
-        for key in ("envoyExtAuthzGrpc", "envoyExtAuthzHttp"):
-            ask = _ask(provider[key], over_http=key.endswith("Http"))
-            if provider[key].exists and (NAME in provider["name"].text or ask.is_ours(world)):
-                yield ask
+    for _name, ask in _our_providers(world):
+        yield ask
 
 
 def custom_policies(world: World) -> list[Manifest]:
@@ -53,12 +51,16 @@ def custom_policies(world: World) -> list[Manifest]:
 
 def our_policies(world: World) -> list[Manifest]:
     """Those that let deputize decide."""
-    ours = {NAME} | {
-        provider["name"].text
-        for provider in providers(world)
-        if _ask(provider["envoyExtAuthzGrpc"]).is_ours(world)
-    }
+    ours = {name for name, _ask in _our_providers(world)}
+    if world.takes_rest and not any(each["name"].text == NAME for each in providers(world)):
+        ours.add(NAME)
     return [each for each in custom_policies(world) if _provider(each).text in ours]
+
+
+def asked_in_pod(policy: Manifest, world: World) -> bool:
+    """Whether its provider is a host that a ServiceEntry makes up, as for one in the same pod."""
+    name = _provider(policy).text
+    return any(is_declared_host(ask, world) for of, ask in _our_providers(world) if of == name)
 
 
 def find_unknown_providers(world: World) -> Iterator[Finding]:
@@ -70,6 +72,16 @@ def find_unknown_providers(world: World) -> Iterator[Finding]:
             yield at_place(
                 at, Code.PROVIDER_UNKNOWN, f"no provider `{at.text}`{nearest(at.text, names)}"
             )
+
+
+def _our_providers(world: World) -> Iterator[tuple[str, Ask]]:
+    for provider in providers(world):
+        name = provider["name"].text
+        for key in ("envoyExtAuthzGrpc", "envoyExtAuthzHttp"):
+            ask = _ask(provider[key], over_http=key.endswith("Http"))
+            is_named = NAME in name and world.takes_rest and not ask.is_served(world.elsewhere)
+            if provider[key].exists and (is_named or ask.is_ours(world)):
+                yield name, ask
 
 
 def _provider(policy: Manifest) -> At:

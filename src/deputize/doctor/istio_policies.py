@@ -15,7 +15,8 @@ from deputize.doctor.istio_mesh import our_policies
 from deputize.doctor.listeners import target_refs
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
 from deputize.doctor.place import At
-from deputize.doctor.world import ROOT_NAMESPACE, Workload, World
+from deputize.doctor.pods import Workload
+from deputize.doctor.world import ROOT_NAMESPACE, World
 
 MODE = "istio.io/dataplane-mode"
 INJECT = "sidecar.istio.io/inject"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from deputize.config.issuer_schema import Issuer
 from deputize.config.loader import Loaded
-from deputize.config.policy_compiler import CompiledPolicies, SourcedPolicies, compile_policies
+from deputize.config.policy_compiler import CompiledPolicies, compile_policies
 from deputize.config.policy_schema import DelegationPolicy
 from deputize.config.problems import ConfigError, Problem
 from deputize.config.schema import ServiceConfig
@@ -29,14 +29,26 @@ _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,15})")
 _FRACTION = re.compile(r"-?(?:0|[1-9][0-9]{0,15})\.[0-9]{1,15}")
 
 
+class HeldSettings(NamedTuple):
+    """A service configuration, and the object that is or holds it."""
+
+    holder: Manifest
+    settings: Settings
+
+
+class HeldPolicy(NamedTuple):
+    """A policy, and the object that is or holds it."""
+
+    holder: Manifest
+    policy: tuple[DelegationPolicy, Document]
+
+
 class Own(NamedTuple):
     """What of ours is among the manifests, and what is wrong with it."""
 
-    settings: Settings | None
-    needs: Needs
+    services: list[HeldSettings]
+    policies: list[HeldPolicy]
     findings: list[Finding]
-    unread: list[At]
-    """Further service configurations: with them nothing is compared."""
 
 
 def settings_of(loaded: Loaded) -> Settings:
@@ -51,29 +63,29 @@ def needs_of(loaded: Loaded) -> Needs:
     return _needs(loaded.compiled.policies, loaded.service.issuers)
 
 
+def needs_of_held(policies: Iterable[HeldPolicy], settings: Settings | None) -> Needs:
+    """What these policies need, under that configuration."""
+    # Whether they go together is not asked: several services may be among the manifests.
+    compiled, _problems = compile_policies([each.policy for each in policies])
+    return _needs(compiled, settings.spec.issuers if settings else ())
+
+
 def read_own(manifests: Sequence[Manifest]) -> Own:
-    """Finds and checks all of it; of several service configurations the first counts."""
-    settings: Settings | None = None
-    policies: SourcedPolicies = []
+    """Finds and checks all of it."""
+    services: list[HeldSettings] = []
+    policies: list[HeldPolicy] = []
     findings: list[Finding] = []
-    unread: list[At] = []
-    for at, document in _documents(manifests, findings):
+    for holder, at, document in _documents(manifests, findings):
         try:
             if at["kind"].text == _SERVICE:
                 spec = validate(ServiceConfig, document).spec
-                if settings is None:
-                    settings = Settings(spec, at)
-                else:
-                    unread.append(at)
+                services.append(HeldSettings(holder, Settings(spec, at)))
             else:
-                policies.append((validate(DelegationPolicy, document), document))
+                policy = (validate(DelegationPolicy, document), document)
+                policies.append(HeldPolicy(holder, policy))
         except ConfigError as error:
             findings += [_invalid(at, problem) for problem in error.problems]
-    # Whether they go together is not asked: several services may be among the manifests.
-    compiled, _problems = compile_policies(policies)
-    return Own(
-        settings, _needs(compiled, settings.spec.issuers if settings else ()), findings, unread
-    )
+    return Own(services, policies, findings)
 
 
 def _needs(policies: CompiledPolicies, issuers: Iterable[Issuer]) -> Needs:
@@ -87,10 +99,10 @@ def _needs(policies: CompiledPolicies, issuers: Iterable[Issuer]) -> Needs:
 
 def _documents(
     manifests: Sequence[Manifest], findings: list[Finding]
-) -> Iterator[tuple[At, Document]]:
+) -> Iterator[tuple[Manifest, At, Document]]:
     for manifest in manifests:
         if manifest.group == _GROUP and manifest.kind in {_SERVICE, _POLICY}:
-            yield manifest.at, _as_document(manifest)
+            yield manifest, manifest.at, _as_document(manifest)
         if (manifest.group, manifest.kind) != ("", "ConfigMap"):
             continue
         for _name, file in manifest.at["data"].entries:
@@ -100,9 +112,9 @@ def _documents(
                 # As the service reads that very text.
                 strict = parse_documents(file.text.encode(), file.file)
                 yield from (
-                    pair
-                    for pair in zip(read_inner_documents(file), strict, strict=False)
-                    if pair[0]["kind"].text in {_SERVICE, _POLICY}
+                    (manifest, at, document)
+                    for at, document in zip(read_inner_documents(file), strict, strict=False)
+                    if at["kind"].text in {_SERVICE, _POLICY}
                 )
             except ConfigError as error:
                 findings += [_invalid(file, problem) for problem in error.problems]

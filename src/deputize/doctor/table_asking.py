@@ -14,9 +14,10 @@ ASKING: Mapping[Code, Meaning] = {
         "Spell it as in `extensionProviders`, or add it there.",
     ),
     Code.SERVICE_UNKNOWN: error(
-        "A proxy asks a Service that is none of those that lead to deputize. Silent without a "
-        "Service of deputize among the manifests, and for hosts outside the cluster.",
-        "Name the Service as `name.namespace.svc.cluster.local`.",
+        "A proxy asks a Service that is none of those that lead to deputize; or one called like it "
+        "that is not among the Services given, as after a removal. Silent without a Service among "
+        "the manifests, and for hosts outside the cluster.",
+        "Name the Service as `name.namespace.svc.cluster.local`; or let nobody ask what is gone.",
     ),
     Code.PORT_UNKNOWN: error(
         "A proxy asks another port of the Service than the one where checks are answered.",

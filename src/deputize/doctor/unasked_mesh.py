@@ -24,7 +24,8 @@ from deputize.doctor.istio_policies import (
 from deputize.doctor.listeners import target_refs
 from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
 from deputize.doctor.place import At
-from deputize.doctor.world import ISTIO_SECURITY, PROXY, Workload, World
+from deputize.doctor.pods import PROXY, Workload
+from deputize.doctor.world import ISTIO_SECURITY, World
 
 _EXCLUDED = "traffic.sidecar.istio.io/excludeInboundPorts"
 _WAYPOINT = "istio.io/use-waypoint"

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.place import At
-from deputize.doctor.world import Workload, World
+from deputize.doctor.pods import Workload
+from deputize.doctor.world import World
 
 CLOSING_SECONDS = 10
 """What ending takes beside the drain: the audit queue, and the processes themselves."""

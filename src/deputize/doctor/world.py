@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from deputize.config.schema import Grpc, Server, ServiceSpec, TokenSettings
-from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
+from deputize.doctor.manifests import Manifest
 from deputize.doctor.place import At
+from deputize.doctor.pods import NAME, Workload, leads_to
 
-NAME = "deputize"
 CHECK_PORT = 9191
 ROOT_NAMESPACE = "istio-system"
 GATEWAY_API = "gateway.networking.k8s.io"
 ISTIO_NETWORKING = "networking.istio.io"
 ISTIO_SECURITY = "security.istio.io"
-PROXY = "istio-proxy"
 
 ASSUMED_SERVER = Server(grpc=Grpc(listen=[f"0.0.0.0:{CHECK_PORT}"]))
 ASSUMED_TOKEN = TokenSettings()
@@ -25,7 +24,6 @@ ASSUMED_TOKEN = TokenSettings()
 
 _WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 _LOCAL = ("unix:", "127.", "localhost:", "[::1]:")
-_APP = "app.kubernetes.io/name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,57 +53,18 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Workload:
-    """A Deployment, DaemonSet or StatefulSet."""
-
-    manifest: Manifest
-
-    @property
-    def pod(self) -> At:
-        """The spec of its pods."""
-        return self.manifest.at.dig("spec", "template", "spec")
-
-    @cached_property
-    def labels(self) -> dict[str, str]:
-        """The labels of its pods."""
-        return self.manifest.at.dig("spec", "template", "metadata", "labels").words
-
-    @property
-    def annotations(self) -> dict[str, str]:
-        """The annotations of its pods."""
-        return self.manifest.at.dig("spec", "template", "metadata", "annotations").words
-
-    @property
-    def containers(self) -> list[At]:
-        """Its containers that are deputize, or all."""
-        return [at for at in self._running if _is_ours(at)] or self._running
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether deputize runs in it."""
-        return self.labels.get(_APP) == NAME or any(map(_is_ours, self._running))
-
-    @property
-    def is_beside(self) -> bool:
-        """Whether deputize runs in it beside what it protects."""
-        others = (at for at in self._running if at["name"].text != PROXY and not _is_ours(at))
-        return self.labels.get(_APP) != NAME and any(others)
-
-    @property
-    def _running(self) -> list[At]:
-        """All containers that go on running, those of sidecars too."""
-        sidecars = self.pod["initContainers"].items
-        beside = [at for at in sidecars if at["restartPolicy"].text == "Always"]
-        return self.pod["containers"].items + beside
-
-
-@dataclass(frozen=True)
 class World:
-    """Everything to look at. Without `settings` the defaults of deputize are assumed."""
+    """Everything to look at, for one installation of deputize.
+
+    Without `settings` the defaults of deputize are assumed. `elsewhere` are workloads and Services
+    of other installations; of several only the first `takes_rest`: what leads to none for certain.
+    """
 
     manifests: Sequence[Manifest]
     settings: Settings | None = None
     needs: Needs = Needs()
+    elsewhere: Sequence[Manifest] = ()
+    takes_rest: bool = True
     _by_kind: dict[tuple[str, str], list[Manifest]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -126,7 +85,11 @@ class World:
     @cached_property
     def ours(self) -> list[Workload]:
         """The workloads of deputize itself."""
-        return [each for each in self.workloads if each.is_ours]
+        return [
+            each
+            for each in self.workloads
+            if each.is_ours and not self._is_elsewhere(each.manifest)
+        ]
 
     @cached_property
     def services(self) -> list[Manifest]:
@@ -134,14 +97,8 @@ class World:
         return [
             service
             for service in self.of("", "Service")
-            if NAME in service.name
-            or any(
-                is_same_namespace(service.namespace, ours.manifest.namespace)
-                and service.spec["selector"].exists
-                and is_selected(ours.labels, service.spec["selector"].words)
-                for ours in self.ours
-                if not ours.is_beside
-            )
+            if not self._is_elsewhere(service)
+            and (NAME in service.name or any(leads_to(service, ours) for ours in self.ours))
         ]
 
     @cached_property
@@ -179,6 +136,9 @@ class World:
         """The header that carries the token."""
         return (self.settings.spec.token if self.settings else ASSUMED_TOKEN).header
 
+    def _is_elsewhere(self, manifest: Manifest) -> bool:
+        return any(manifest is each for each in self.elsewhere)
+
     def workloads_for(self, policy: Manifest) -> list[Workload]:
         """Those that a policy can be for: of its namespace, of all from that of the mesh."""
         if policy.namespace in {"", ROOT_NAMESPACE}:
@@ -209,9 +169,3 @@ class World:
         """The labels of a Namespace."""
         found = [each for each in self.of("", "Namespace") if each.name == name]
         return found[0].labels if found else {}
-
-
-def _is_ours(container: At) -> bool:
-    image = container["image"].text.rpartition("@")[0] or container["image"].text
-    words = [container["name"].text, image.rpartition("/")[2], *container["command"].texts]
-    return any(word.partition(":")[0].endswith(NAME) for word in words)

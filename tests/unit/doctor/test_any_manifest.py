@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from deputize.config.problems import ConfigError
 from deputize.doctor.examination import examine
 from deputize.doctor.findings import Report
+from deputize.doctor.installations import find_worlds
 from deputize.doctor.manifests import read_manifests
 from deputize.doctor.settings import read_own
-from deputize.doctor.world import World
 from tests.unit.doctor.test_manifests import SETS
 
 DOCUMENTS = {
@@ -60,7 +60,7 @@ def test_anything_in_place_of_anything_else(tmp_path_factory: Any, data: st.Data
         manifests = read_manifests([file])
         own = read_own(manifests)
         report = Report()
-        examine(World(manifests, own.settings, own.needs), report)
+        examine(find_worlds(manifests, own, None, report.unchecked), report)
     except ConfigError:
         return
     assert report.ordered() == report.ordered()

@@ -13,6 +13,8 @@ from tests.harness.config_files import SERVICE, changed, write_world
 from tests.harness.issuer import Issuer
 from tests.harness.world import ISSUER_URL
 
+HEALTHY = Path(__file__).parent / "healthy"
+
 HOSTILE = """\
 extensionProviders:
   - name: "deputize\\e[2J\\u202e"
@@ -129,10 +131,41 @@ def test_mesh_settings_that_cannot_be_read_end_with_2() -> None:
 def test_policies_among_the_manifests_count_beside_a_given_configuration(tmp_path: Path) -> None:
     service = changed(SERVICE, "    decisionTimeoutMillis: 2000\n", "")
     config = write_world(tmp_path, service=service, issuer=Issuer(ISSUER_URL))
-    file = Path(__file__).parent / "healthy" / "envoy.yaml"
-    proxy, _service, policy = file.read_text().split("\n---\n")
+    proxy, _service, policy = (HEALTHY / "envoy.yaml").read_text().split("\n---\n")
     proxy = proxy.replace("with_request_body", "stat_prefix")
     assert run("--config", config, "--manifests", "-", given=proxy).exit_code == 0
     given = f"{proxy}\n---\n{policy}"
     result = run("--config", config, "--manifests", "-", "--format", "json", given=given)
     assert [each["code"] for each in json.loads(result.stdout)["findings"]] == ["body-missing"]
+
+
+def test_a_config_map_that_is_mounted_and_not_given_is_named() -> None:
+    text = (HEALTHY / "cells.yaml").read_text()
+    lost = changed(text, "{name: deputize-policies, namespace: cell-b}", "{name: x, namespace: y}")
+    assert [line for line in unchecked(text) if "ConfigMap" in line] == []
+    (line,) = (line for line in unchecked(lost) if "ConfigMap" in line)
+    assert "deputize-policies" in line
+    assert "cell-b/deputize" in line
+
+
+def test_who_asks_no_installation_for_certain_is_named() -> None:
+    text = (HEALTHY / "cells.yaml").read_text()
+    apart = changed(text, "deputize.cell-a.svc.cluster.local", "authorizer.example")
+    assert sum("which installation" in line for line in unchecked(text)) == 0
+    assert sum("which installation" in line for line in unchecked(apart)) == 1
+
+
+def test_workloads_without_a_configuration_that_was_given_are_named() -> None:
+    text = (HEALTHY / "cells.yaml").read_text()
+    apart = changed(
+        text, "{name: deputize, namespace: cell-b}\ndata", "{name: x, namespace: y}\ndata"
+    )
+    lines = unchecked(apart)
+    assert sum("no service configuration" in line for line in lines) == 1
+    assert sum("further service configurations" in line for line in lines) == 1
+
+
+def unchecked(given: str) -> list[str]:
+    report = json.loads(run("--manifests", "-", "--format", "json", given=given).stdout)
+    lines: list[str] = report["unchecked"]
+    return lines
