@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .PHONY: help dev fmt lint types arch unit property vectors integration fault test demo demo-serve \
-	chart cluster mesh tools redis-server backends prometheus bench soak fuzz generate check-generated lock \
+	chart cluster mesh with-programs alone tools redis-server backends prometheus bench soak fuzz generate check-generated lock \
 	image sbom clean
 
 help: ## list these commands
@@ -79,8 +79,22 @@ integration: redis-server backends
 
 chart: prometheus
 
-test: redis-server backends prometheus tools lint types arch check-generated ## the one test command: everything CI runs
-	$(BIN)/pytest --cov --cov-report=term
+# Tests that run whole programs wait a lot, the others compute: beside each other they fill two cores.
+WITH_PROGRAMS := $(addprefix tests/,chart cluster fault image integration mesh)
+PARTS := with-programs lint types arch check-generated alone
+
+test: redis-server backends prometheus tools ## the one test command: everything CI runs
+	rm -f .coverage .coverage.*
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(PARTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+with-programs: $(STAMP)
+	COVERAGE_FILE=.coverage.$@ $(BIN)/pytest --cov --cov-fail-under=0 --cov-report= $(WITH_PROGRAMS)
+
+alone: $(STAMP)
+	COVERAGE_FILE=.coverage.$@ $(BIN)/pytest --cov --cov-fail-under=0 --cov-report= tests \
+		$(WITH_PROGRAMS:%=--ignore=%)
 
 demo: $(STAMP) ## a story of calls through a real Envoy, each checked
 	$(BIN)/python -m tests.demo
