@@ -72,7 +72,9 @@ class Cluster:
 
 def read_manifests(files: Iterable[Path]) -> list[Manifest]:
     """All objects of the files, in order."""
-    return [each for file in files for each in yaml.safe_load_all(file.read_text()) if each]
+    return [
+        each for file in files for each in yaml.load_all(file.read_text(), yaml.CSafeLoader) if each
+    ]
 
 
 def run_cluster(manifests: Iterable[Manifest]) -> Cluster:
@@ -93,7 +95,7 @@ def generate(mesh: Path, cluster: Cluster, node: ProxyNode, folder: Path) -> dic
     `problem` for which it is refused, or an empty text.
     """
     file = folder / f"{node.name}.manifests.yaml"
-    file.write_text(yaml.safe_dump_all(cluster.objects))
+    file.write_text(yaml.dump_all(cluster.objects, Dumper=yaml.CSafeDumper))
     asked = {
         "type": node.kind,
         "namespace": node.namespace,

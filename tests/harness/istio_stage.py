@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
+
+import yaml
 
 from tests.harness.calls import Answer, Call
 from tests.harness.istio_bootstrap import Surroundings
@@ -49,12 +52,14 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class MeshStage:
-    """Everything that is up; proxies start when first needed. Its files are in `folder`."""
+    """Everything that is up; proxies start when first needed, with their files in `proxies`."""
 
     example: str
     folder: Path
+    proxies: Path
     mesh_config: Path
     authority: SpiffeCa
+    release: list[Manifest]
     cluster: Cluster
     upstream: Upstream
     deputize: DeputizeProcess
@@ -92,6 +97,33 @@ class MeshStage:
             caller,
         )
 
+    @contextmanager
+    def changed(
+        self,
+        folder: Path,
+        *,
+        manifests: list[Manifest] | None = None,
+        mesh: Mapping[str, Any] | None = None,
+    ) -> Iterator[Self]:
+        """The same API and deputize behind proxies of their own; `folder` exists and is empty.
+
+        `manifests` and `mesh`, the mesh configuration, replace those of the example.
+        """
+        own = manifests_of(self.example) if manifests is None else manifests
+        mesh_config = self.mesh_config
+        if mesh is not None:
+            mesh_config = folder / "mesh-config.yaml"
+            mesh_config.write_text(yaml.safe_dump(mesh))
+        with ExitStack() as cleanup:
+            yield replace(
+                self,
+                proxies=folder,
+                mesh_config=mesh_config,
+                cluster=_cluster(own, self.release, self.authority),
+                cleanup=cleanup,
+                ways={},
+            )
+
     def _open_gateway(self) -> Way:
         served = {"kubernetes-gateway://edge/store-example-com": _server(self.authority)}
         caller = Workload(authority=self.authority.certificate_file, server_name=EDGE_HOST)
@@ -116,8 +148,8 @@ class MeshStage:
             authority=self.authority.certificate_file,
             addresses=self._addresses(),
         )
-        sent = generate(self.mesh_config, self.cluster, node, self.folder)
-        proxy = IstioProxy(sent, around, self.folder / f"envoy-{namespace}-{name}")
+        sent = generate(self.mesh_config, self.cluster, node, self.proxies)
+        proxy = IstioProxy(sent, around, self.proxies / f"envoy-{namespace}-{name}")
         return self.cleanup.enter_context(proxy).port
 
     def _addresses(self) -> dict[str, str]:
@@ -142,29 +174,21 @@ def spiffe_id(namespace: str, account: str) -> str:
 
 
 @contextmanager
-def set_mesh_stage(
-    example: str,
-    folder: Path,
-    *,
-    manifests: list[Manifest] | None = None,
-    mesh_config: Path | None = None,
-) -> Iterator[MeshStage]:
-    """Sets up one of `EXAMPLES`; `folder` exists and is empty.
-
-    `manifests` and `mesh_config` replace those of the example.
-    """
+def set_mesh_stage(example: str, folder: Path) -> Iterator[MeshStage]:
+    """Sets up one of `EXAMPLES`; `folder` exists and is empty."""
     with ExitStack() as cleanup:
         authority = SpiffeCa(TRUST_DOMAIN, folder)
         issuer().write_keys(folder)
         release = release_of(example, folder)
-        own = manifests_of(example) if manifests is None else manifests
         deputize = DeputizeProcess(local_config(release, folder), folder / "deputize")
         stage = MeshStage(
             example=example,
             folder=folder,
-            mesh_config=mesh_config or mesh_config_of(example),
+            proxies=folder,
+            mesh_config=mesh_config_of(example),
             authority=authority,
-            cluster=run_cluster([*own, *release, *_referred(authority)]),
+            release=release,
+            cluster=_cluster(manifests_of(example), release, authority),
             upstream=cleanup.enter_context(running_upstream()),
             deputize=cleanup.enter_context(deputize),
             cleanup=cleanup,
@@ -194,6 +218,10 @@ def release_of(example: str, keys: Path) -> list[Manifest]:
     """What the chart makes of an example's values."""
     namespace = "store" if example == "local" else "deputize"
     return render(ISTIO / example / "values.yaml", namespace, keys)
+
+
+def _cluster(own: list[Manifest], release: list[Manifest], authority: SpiffeCa) -> Cluster:
+    return run_cluster([*own, *release, *_referred(authority)])
 
 
 def _referred(authority: SpiffeCa) -> list[Manifest]:

@@ -33,13 +33,20 @@ XFCC = "x-forwarded-client-cert"
 GRPC = (("content-type", "application/grpc"), ("te", "trailers"))
 EMPTY_CHECK = Call("POST", "/envoy.service.auth.v3.Authorization/Check", GRPC, bytes(5))
 REFUSED_BY_THE_MESH = "RBAC: access denied"
-IN_THE_MESH = ["sidecar", "local", "waypoint"]
+
+of_sidecar = pytest.mark.parametrize("stage", ["sidecar"], indirect=True)
+of_waypoint = pytest.mark.parametrize("stage", ["waypoint"], indirect=True)
 
 
 def send(stage: MeshStage, agent: str, *headers: tuple[str, str]) -> Answer:
     """The call that research may make, by the agent and with further headers."""
     call = ALLOWED.call(stage.folder)
     return stage.send(agent, "orders", replace(call, headers=(*call.headers, *headers)))
+
+
+def not_http(stage: MeshStage) -> float:
+    """How many connections were refused for not being HTTP."""
+    return stage.deputize.metric("deputize_refusals_total", reason="request.not_http")
 
 
 def custom_policy(manifests: list[Manifest]) -> Manifest:
@@ -95,7 +102,7 @@ def test_a_foreign_trust_domain_gets_nowhere(stage: MeshStage) -> None:
     assert len(stage.upstream.arrivals) == before
 
 
-@pytest.mark.parametrize("stage", IN_THE_MESH, indirect=True)
+@pytest.mark.parametrize("stage", ["sidecar", "local", "waypoint"], indirect=True)
 def test_an_api_is_not_reached_by_the_rules_of_another(stage: MeshStage) -> None:
     way, before = stage.way("reviews"), len(stage.upstream.arrivals)
     answer = replace(way, host=stage.way("orders").host).send(
@@ -115,76 +122,86 @@ def test_a_port_that_nobody_thought_of_is_not_open(stage: MeshStage) -> None:
     assert len(stage.upstream.arrivals) == before
 
 
-def test_a_waypoint_asks_whatever_the_port_of_the_service(tmp_path: Path) -> None:
+@of_waypoint
+def test_a_waypoint_asks_whatever_the_port_of_the_service(stage: MeshStage, tmp_path: Path) -> None:
     manifests = manifests_of("waypoint")
     for each in manifests:
         if each["kind"] == "Service":
             each["spec"]["ports"][0] |= {"port": 80, "targetPort": 8080}
-    with set_mesh_stage("waypoint", tmp_path, manifests=manifests) as stage:
-        way = stage.way("orders")
-        to_service = f"{stage.cluster.service_address('orders', 'store')}:80"
+    with stage.changed(tmp_path, manifests=manifests) as changed:
+        way = changed.way("orders")
+        to_service = f"{changed.cluster.service_address('orders', 'store')}:80"
         way = replace(way, caller=replace(way.caller, tunnel_to=to_service))
         call = Call("GET", ALLOWED.target)
         answer = way.send(stage.svid("agents", ALLOWED.agent), call)
         assert answer.problem["reason"] == Reason.TOKEN_MISSING
 
 
-def test_a_waypoint_without_the_annotation_names_nobody(tmp_path: Path) -> None:
+@of_waypoint
+def test_a_waypoint_without_the_annotation_names_nobody(stage: MeshStage, tmp_path: Path) -> None:
     manifests = manifests_of("waypoint")
     (gateway,) = (each for each in manifests if each["kind"] == "Gateway")
     gateway["metadata"]["annotations"].clear()
     spoof = (XFCC, f"By={WAYPOINT};URI={spiffe_id('agents', 'research')}")
-    with set_mesh_stage("waypoint", tmp_path, manifests=manifests) as stage:
-        assert send(stage, "research").problem["reason"] == Reason.PEER_MISSING
-        assert send(stage, "research", spoof).problem["reason"] == Reason.PEER_MISSING
+    with stage.changed(tmp_path, manifests=manifests) as changed:
+        assert send(changed, "research").problem["reason"] == Reason.PEER_MISSING
+        assert send(changed, "research", spoof).problem["reason"] == Reason.PEER_MISSING
 
 
-def test_without_strict_mtls_the_unnamed_get_only_where_nobody_asks(tmp_path: Path) -> None:
+@of_sidecar
+def test_without_strict_mtls_the_unnamed_get_only_where_nobody_asks(
+    stage: MeshStage, tmp_path: Path
+) -> None:
     manifests = [each for each in manifests_of("sidecar") if each["kind"] != "PeerAuthentication"]
-    with set_mesh_stage("sidecar", tmp_path, manifests=manifests) as stage:
-        way = stage.way("orders")
+    with stage.changed(tmp_path, manifests=manifests) as changed:
+        way = changed.way("orders")
         answer = way.send(None, ALLOWED.call(stage.folder))
         assert answer.problem["reason"] == Reason.PEER_MISSING
         assert way.send(None, UNASKED.call(stage.folder)).status == 200
 
 
-def test_a_provider_that_the_mesh_does_not_know_refuses(tmp_path: Path) -> None:
-    text = mesh_config_of("waypoint").read_text()
-    mesh_config = tmp_path / "mesh-config.yaml"
-    mesh_config.write_text(text.replace("name: deputize", "name: another"))
-    with set_mesh_stage("waypoint", tmp_path, mesh_config=mesh_config) as stage:
-        answer = send(stage, "research")
+@of_waypoint
+def test_a_provider_that_the_mesh_does_not_know_refuses(stage: MeshStage, tmp_path: Path) -> None:
+    mesh = yaml.safe_load(mesh_config_of("waypoint").read_text())
+    (provider,) = mesh["extensionProviders"]
+    provider["name"] = "another"
+    asked = stage.deputize.decisions
+    with stage.changed(tmp_path, mesh=mesh) as changed:
+        answer = send(changed, "research")
         assert (answer.status, answer.body.decode()) == (403, REFUSED_BY_THE_MESH)
-        assert stage.deputize.decisions == 0
+    assert stage.deputize.decisions == asked
 
 
-def test_a_second_provider_refuses(tmp_path: Path) -> None:
+@of_waypoint
+def test_a_second_provider_refuses(stage: MeshStage, tmp_path: Path) -> None:
     mesh = yaml.safe_load(mesh_config_of("waypoint").read_text())
     (provider,) = mesh["extensionProviders"]
     mesh["extensionProviders"].append({**provider, "name": "another"})
-    mesh_config = tmp_path / "mesh-config.yaml"
-    mesh_config.write_text(yaml.safe_dump(mesh))
     manifests = manifests_of("waypoint")
     second = copy.deepcopy(custom_policy(manifests))
     second["metadata"]["name"] = second["spec"]["provider"]["name"] = "another"
     manifests.append(second)
-    with set_mesh_stage(
-        "waypoint", tmp_path, manifests=manifests, mesh_config=mesh_config
-    ) as stage:
-        answer = send(stage, "research")
+    asked = stage.deputize.decisions
+    with stage.changed(tmp_path, manifests=manifests, mesh=mesh) as changed:
+        answer = send(changed, "research")
         assert (answer.status, answer.body.decode()) == (403, REFUSED_BY_THE_MESH)
-        assert stage.deputize.decisions == 0
+    assert stage.deputize.decisions == asked
 
 
-def test_a_policy_for_the_whole_namespace_is_nothing_to_a_waypoint(tmp_path: Path) -> None:
+@of_waypoint
+def test_a_policy_for_the_whole_namespace_is_nothing_to_a_waypoint(
+    stage: MeshStage, tmp_path: Path
+) -> None:
     manifests = manifests_of("waypoint")
     del custom_policy(manifests)["spec"]["targetRefs"]
-    with set_mesh_stage("waypoint", tmp_path, manifests=manifests) as stage:
-        assert send(stage, "planner").status == 200
-        assert stage.deputize.decisions == 0
+    asked = stage.deputize.decisions
+    with stage.changed(tmp_path, manifests=manifests) as changed:
+        assert send(changed, "planner").status == 200
+    assert stage.deputize.decisions == asked
 
 
-def test_connections_to_a_tcp_port_are_refused(tmp_path: Path) -> None:
+@of_sidecar
+def test_connections_to_a_tcp_port_are_refused(stage: MeshStage, tmp_path: Path) -> None:
     # What the policy excepts, `notPaths`, is for HTTP only; Istio leaves it out and asks about all.
     manifests = manifests_of("sidecar")
     (service,) = (
@@ -193,10 +210,11 @@ def test_connections_to_a_tcp_port_are_refused(tmp_path: Path) -> None:
         if each["kind"] == "Service" and each["metadata"]["name"] == "orders"
     )
     service["spec"]["ports"][0] |= {"name": "tcp", "appProtocol": "tcp"}
-    with set_mesh_stage("sidecar", tmp_path, manifests=manifests) as stage:
-        with pytest.raises((OSError, HTTPException)):
-            send(stage, "research")
-        assert stage.deputize.metric("deputize_refusals_total", reason="request.not_http") == 1
+    before = not_http(stage)
+    broken = pytest.raises((OSError, HTTPException))
+    with stage.changed(tmp_path, manifests=manifests) as changed, broken:
+        send(changed, "research")
+    assert not_http(stage) == before + 1
 
 
 def test_no_answer_means_no(tmp_path: Path) -> None:
