@@ -79,6 +79,15 @@ def test_a_prometheus_beside_the_mesh_reads_metrics_in_plain_text_and_cannot_ask
     assert "*" not in may_reach(values, "9191")
 
 
+@pytest.mark.parametrize("values", [ISTIO, AMBIENT])
+@pytest.mark.parametrize("readers", [[IN_MESH], [PROMETHEUS], [IN_MESH, PROMETHEUS]])
+def test_who_reads_metrics_cannot_ask(values: dict[str, Any], readers: list[Thing]) -> None:
+    reading = {**values, "monitoring": {"from": readers}}
+    assert may_reach(reading, "8080")
+    for rule in rules(reading):
+        assert rule["to"] == [{"operation": {"ports": ["8080"]}}]
+
+
 def test_proxies_speak_mutual_tls_whatever_the_mesh_says() -> None:
     rule = only(ISTIO, "DestinationRule")["spec"]
     assert rule["host"] == "deputize.deputize.svc.cluster.local"

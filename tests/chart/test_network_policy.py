@@ -83,6 +83,14 @@ def test_in_ambient_calls_come_through_tunnels() -> None:
     assert ports_from(policy(values), MONITORING) == {8080, 15008}
 
 
+def test_in_ambient_only_an_account_gets_a_tunnel_to_metrics() -> None:
+    other = {"namespace": "metrics"}
+    values = {**AMBIENT, "monitoring": {"from": [IN_MESH, other]}}
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "metrics"}}}
+    assert ports_from(policy(values), MONITORING) == {8080, 15008}
+    assert ports_from(policy(values), peer) == {8080}
+
+
 def test_in_ambient_probes_have_an_address_of_their_own() -> None:
     assert ports_from(policy(AMBIENT), KUBELET_IN_AMBIENT) == {8080}
     by_grpc = {**AMBIENT, "probes": {"readiness": "grpc"}}
@@ -93,7 +101,7 @@ def test_in_ambient_probes_have_an_address_of_their_own() -> None:
     ("values", "ports"),
     [
         ({}, {8080}),
-        ({"probes": {"readiness": "grpc"}}, {8080, 9191}),
+        ({**AMBIENT, "probes": {"readiness": "grpc"}}, {8080, 9191}),
         ({"istio": {"enabled": True}}, {15020, 15021}),
     ],
 )
@@ -147,7 +155,7 @@ def test_public_addresses_where_something_is_fetched(config: dict[str, Any]) -> 
     assert not _public({"config": local})
     for issuer in config.get("issuers", ()):
         issuer.setdefault("audiences", ["orders"])
-    (rule,) = _public({"config": {**local, **config}})
+    (rule,) = _public({"config": {**local, **config}, "files": {"jwks.json": ""}})
     assert rule["ports"] == [{"port": 443, "protocol": "TCP"}]
 
 

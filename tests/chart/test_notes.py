@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from json import dumps
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.chart.chart_cases import CASES, GATEWAY, REDIS
-from tests.harness.helm import notes
+from tests.harness.helm import CHART, NEEDED, notes, overlay, run_helm
 
 SAFE: dict[str, Any] = {"proxies": [GATEWAY], "istio": {"enabled": True}}
 ALL_OF_STORE = {"name": "all", "namespace": "store"}
@@ -31,7 +33,7 @@ def warned(values: dict[str, Any]) -> str:
 
 
 def test_the_provider_fails_closed_within_its_time() -> None:
-    assert provider({}) == {
+    assert provider({"istio": {"enabled": True}}) == {
         "name": "deputize",
         "envoyExtAuthzGrpc": {
             "service": "deputize.deputize.svc.cluster.local",
@@ -44,13 +46,29 @@ def test_the_provider_fails_closed_within_its_time() -> None:
 
 def test_the_provider_follows_the_values() -> None:
     values = {
-        "istio": {"provider": "agents", "timeoutMillis": 1000},
+        "istio": {"enabled": True, "provider": "agents", "timeoutMillis": 1000},
         "clusterDomain": "corp.example",
     }
     assert provider(values)["name"] == "agents"
     assert provider(values)["envoyExtAuthzGrpc"]["timeout"] == "1s"
     service = provider(values)["envoyExtAuthzGrpc"]["service"]
     assert service == "deputize.deputize.svc.corp.example"
+
+
+def test_without_istio_other_gateways_come_first() -> None:
+    text = notes({"istio": {"timeoutMillis": 1000}})
+    assert "extensionProviders" not in text
+    (step,) = (line for line in text.splitlines() if line.startswith("1."))
+    assert "agentgateway" in step
+    assert "the Service deputize of namespace deputize, port 9191" in step
+    assert "1000 ms" in text
+    assert "istio.enabled" in text
+
+
+def test_a_second_release_of_sidecars_uses_the_provider_of_the_first() -> None:
+    text = notes(CASES["second sidecar release"])
+    assert "extensionProviders" not in text
+    assert "the release that made the ServiceEntry" in text
 
 
 def test_bodies_are_sent_whole_and_as_they_are() -> None:
@@ -108,6 +126,22 @@ def test_it_warns_of_nothing_where_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(
+    ("known", "is_warned"),
+    [
+        ("deputize.dev/v1alpha1/DelegationPolicy", False),
+        ("deputize.dev/v1alpha1/IssuerProfile", True),
+    ],
+)
+def test_definitions_that_are_there_need_no_warning(
+    tmp_path: Path, known: str, *, is_warned: bool
+) -> None:
+    values = {"deputize": overlay(NEEDED, {**SAFE, "kubernetes": {"enabled": True}})}
+    words = ("template", "a", str(_chart_of_warnings(tmp_path)), f"--api-versions={known}")
+    text = run_helm(*words, "--values=-", "--show-only=templates/told.yaml", values=dumps(values))
+    assert ("crds.install" in yaml.safe_load(text)["told"]) is is_warned
+
+
+@pytest.mark.parametrize(
     ("values", "word"),
     [
         ({**SAFE, "proxies": []}, "NOBODY MAY ASK"),
@@ -129,3 +163,16 @@ def test_it_warns_of_nothing_where_all_is_well() -> None:
 def test_it_warns(values: dict[str, Any], word: str) -> None:
     assert word in warned(values)
     assert warned(values).count("\n- ") == 0
+
+
+def _chart_of_warnings(folder: Path) -> Path:
+    """One that shows our warnings as a file: only then does Helm let one say what a cluster has."""
+    chart = folder / "told"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "charts").mkdir()
+    (chart / "charts/deputize").symlink_to(CHART)
+    about = {"apiVersion": "v2", "name": "told", "version": "1.0.0"}
+    (chart / "Chart.yaml").write_text(yaml.safe_dump(about))
+    warnings = 'told: {{ include "deputize.warnings" .Subcharts.deputize | toJson }}'
+    (chart / "templates/told.yaml").write_text(warnings)
+    return chart

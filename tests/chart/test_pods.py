@@ -149,7 +149,7 @@ def test_labels_and_annotations_are_added() -> None:
         assert each["metadata"]["annotations"]["example.org/owner"] == "platform"
     template = only(EVERYTHING, "Deployment")["spec"]["template"]["metadata"]
     assert template["labels"]["tier"] == "control"
-    assert template["annotations"] == EVERYTHING["podAnnotations"]
+    assert template["annotations"].items() >= EVERYTHING["podAnnotations"].items()
 
 
 def test_the_chart_runs_the_version_it_comes_with() -> None:

@@ -139,6 +139,10 @@ MORE: list[tuple[str, dict[str, Any]]] = [
     ),
     ("tls.source", {**SIDECAR, "tls": CERT_MANAGER}),
     ("probes.readiness", {**SIDECAR, "probes": {"readiness": "grpc"}}),
+    (
+        "probes.readiness",
+        {"probes": {"readiness": "grpc"}, "networkPolicy": {"nodeCidrs": ["192.0.2.0/24"]}},
+    ),
     ("istio.protect[0]", {"istio": {**ISTIO, "protect": [{**ORDERS, "targetRefs": [WAYPOINT]}]}}),
     ("istio.protect[0].hosts", {"istio": {**ISTIO, "protect": [NAMELESS]}}),
     (

@@ -26,6 +26,20 @@ spec:
   {{- mergeOverwrite (deepCopy .Values.config) $own | toYaml | nindent 2 }}
 {{- end -}}
 
+{{/*
+An annotation of pods: a digest of the settings that are read at start only (docs/operations.md#reload). So `helm upgrade`
+replaces pods when one of these changes, rather than leave them with the old until somebody restarts them; all else is
+read while they run, and is not in it. A ConfigMap of others is not ours to read.
+*/}}
+{{- define "deputize.startSettings" -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $spec := (include "deputize.config" . | fromYaml).spec -}}
+{{- $settings := pick $spec "server" "audit" "kubernetes" "replay" -}}
+{{- $_ := set $settings "token.cacheEntries" (dig "token" "cacheEntries" "" $spec) -}}
+deputize.dev/start-settings: {{ toJson $settings | sha256sum | quote }}
+{{- end -}}
+{{- end -}}
+
 {{- define "deputize.checkAddress" -}}
 {{- if ne .Values.shape "sidecar" -}}
 {{ .Values.listenHost }}:9191

@@ -9,10 +9,12 @@
     {{- include "deputize.peers" . | trim | nindent 4 }}
   {{- include "deputize.ports" (list (ternary 15008 9191 (eq $mesh "ambient"))) | nindent 2 }}
 {{- end }}
-{{- with .Values.monitoring.from }}
+{{- range .Values.monitoring.from }}
 - from:
-    {{- include "deputize.peers" . | trim | nindent 4 }}
-  {{- include "deputize.ports" (ternary (list 8080 15008) (list 8080) (eq $mesh "ambient")) | nindent 2 }}
+    {{- include "deputize.peers" (list .) | trim | nindent 4 }}
+  {{- /* A tunnel leads to every port, and only an account tells the mesh who may go no further than metrics. */}}
+  {{- $hasTunnel := and (eq $mesh "ambient") (include "deputize.spiffeId" (list $ .)) }}
+  {{- include "deputize.ports" (ternary (list 8080 15008) (list 8080) (not (empty $hasTunnel))) | nindent 2 }}
 {{- end }}
 {{- if eq $mesh "ambient" }}
 # Istio gives probes of the kubelet this address.

@@ -4,7 +4,7 @@
 metadata:
   labels:
     {{- include "deputize.podLabels" . | nindent 4 }}
-  {{- with .Values.podAnnotations }}
+  {{- with merge (include "deputize.startSettings" . | fromYaml) .Values.podAnnotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
   {{- end }}

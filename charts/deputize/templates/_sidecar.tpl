@@ -20,7 +20,8 @@ The parts of a sidecar, for the patch and for charts that depend on this one:
 
 {{/* Lets Istio's proxy see the socket. Read only is enough to connect. */}}
 {{- define "deputize.sidecar.annotations" -}}
-{{- if and .Values.istio.enabled (include "deputize.hasSocket" .) -}}
+{{- include "deputize.startSettings" . }}
+{{- if and .Values.istio.enabled (include "deputize.hasSocket" .) }}
 sidecar.istio.io/userVolumeMount: '[{"name":"deputize-socket","mountPath":"/run/deputize","readOnly":true}]'
 {{- end -}}
 {{- end -}}
