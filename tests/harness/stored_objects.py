@@ -32,6 +32,14 @@ def spec_of(**rule: object) -> dict[str, Any]:
     return {"rules": [copy.deepcopy(RULE) | rule]}
 
 
+BROKEN = spec_of(paths=[BROKEN_PATH])
+_MCP = {"hosts": ["orders.example"], "paths": ["/mcp"], "protocol": "mcp"}
+SPEAKS = {"resources": [_MCP]}
+SPEAKS_OTHERWISE = {"resources": [_MCP | {"protocol": "a2a"}]}
+CALLS = spec_of(paths=["/mcp"], mcp={"methods": ["*"]})
+"""It needs what `SPEAKS` says of the resource; `SPEAKS_OTHERWISE` disagrees with that."""
+
+
 def stored(
     name: str,
     spec: Any,  # noqa: ANN401 - also what is none
