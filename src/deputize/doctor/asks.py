@@ -132,7 +132,7 @@ def _target(ask: Ask, world: World) -> Iterator[Finding]:
     if ask.over_http is not None:
         cause = f"{ask.proxy} asks over HTTP; deputize answers over gRPC only"
         yield at_place(ask.over_http, Code.ASKED_OVER_HTTP, cause)
-    if is_declared_host(ask, world):
+    if _is_declared_host(ask, world):
         return
     if not world.services:
         yield from _absent_service(ask, world)
@@ -174,7 +174,7 @@ def _check_ports(service: Manifest, world: World) -> Iterator[int | None]:
             yield port["port"].whole
 
 
-def is_declared_host(ask: Ask, world: World) -> bool:
+def _is_declared_host(ask: Ask, world: World) -> bool:
     """Whether a ServiceEntry makes up the host, as for a deputize in the same pod."""
     entries = world.of("networking.istio.io", "ServiceEntry")
     return any(ask.host in entry.spec["hosts"].texts for entry in entries)

@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from deputize.doctor.asks import at_place
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.istio_policies import INJECT, MODE, selects
-from deputize.doctor.manifests import is_same_namespace, is_selected
+from deputize.doctor.manifests import Manifest, is_same_namespace, is_selected
 from deputize.doctor.place import At
 from deputize.doctor.pods import Workload
 from deputize.doctor.world import ISTIO_SECURITY, World
+
+ALLOW = frozenset({"", "ALLOW"})
 
 _EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 
@@ -67,10 +69,8 @@ def _guards(ours: Workload, world: World) -> dict[str, list[At]]:
             open_ = guards.setdefault("network", [])
             open_ += [rule for rule in policy.spec["ingress"].items if _lets_all_in(rule, world)]
     for policy in world.of(ISTIO_SECURITY, "AuthorizationPolicy"):
-        is_ours = selects(policy, ours.manifest.namespace, ours.labels) or _targets(
-            policy.spec, world
-        )
-        if is_ours and policy.spec["action"].text in {"", "ALLOW"} and _is_in_mesh(ours):
+        is_ours = selects(policy, ours.manifest.namespace, ours.labels) or targets_us(policy, world)
+        if is_ours and policy.spec["action"].text in ALLOW and is_in_mesh(ours):
             open_ = guards.setdefault("mesh", [])
             open_ += [rule for rule in policy.spec["rules"].items if _allows_all(rule, world)]
     return guards
@@ -95,13 +95,14 @@ def _holds(operator: str, value: str | None, wanted: list[str]) -> bool:
     return operator == "DoesNotExist" and value is None
 
 
-def _targets(spec: At, world: World) -> bool:
+def targets_us(policy: Manifest, world: World) -> bool:
+    """Whether a policy is for a waypoint before a Service of ours."""
     names = {service.name for service in world.services}
-    refs = spec["targetRefs"].items
+    refs = policy.spec["targetRefs"].items
     return any(ref["kind"].text == "Service" and ref["name"].text in names for ref in refs)
 
 
-def _is_in_mesh(ours: Workload) -> bool:
+def is_in_mesh(ours: Workload) -> bool:
     """Unless it says that it has no sidecar: then nobody enforces a policy of the mesh."""
     words = {**ours.annotations, **ours.labels}
     return words.get(INJECT) != "false" or words.get(MODE) == "ambient"
@@ -125,15 +126,19 @@ def _is_everybody(peer: At) -> bool:
     return namespaces.is_mapping and not namespaces.entries and not pods.entries
 
 
-def _allows_all(rule: At, world: World) -> bool:
+def reaches_checks(rule: At, world: World) -> bool:
+    """Whether a rule of the mesh is for the port where checks are answered."""
     operations = [to["operation"] for to in rule["to"].items]
     wanted = {str(port) for port in world.check_ports}
-    reaches = not operations or any(
+    return not operations or any(
         not operation["ports"].exists or wanted & set(operation["ports"].texts)
         for operation in operations
     )
+
+
+def _allows_all(rule: At, world: World) -> bool:
     # Conditions narrow whom it is for; what they say is not read.
-    return reaches and not rule["when"].exists and _is_from_anybody(rule)
+    return reaches_checks(rule, world) and not rule["when"].exists and _is_from_anybody(rule)
 
 
 def _is_from_anybody(rule: At) -> bool:

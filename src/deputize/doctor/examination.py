@@ -16,6 +16,7 @@ from deputize.doctor import (
     istio_policies,
     unasked_gateways,
     unasked_mesh,
+    unlisted,
     workloads,
 )
 from deputize.doctor.findings import Report
@@ -48,6 +49,7 @@ def _examine(world: World, report: Report) -> list[asks.Ask]:
     report.add(unasked_mesh.find_unasked(world))
     report.add(unasked_gateways.find_unasked(world))
     report.add(callers.find_open_ports(world))
+    report.add(unlisted.find_unlisted(world))
     report.add(workloads.find_faults(world))
     return asking
 

@@ -57,6 +57,7 @@ class Code(StrEnum):
 
     CALLERS_UNRESTRICTED = "callers-unrestricted"
     CALLERS_EVERYBODY = "callers-everybody"
+    CALLER_UNLISTED = "caller-unlisted"
 
     PROBE_WITHOUT_TLS = "probe-without-tls"
     GRACE_SHORT = "grace-short"

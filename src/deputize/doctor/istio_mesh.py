@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deputize.config.problems import nearest
-from deputize.doctor.asks import Ask, at_place, is_declared_host, read_body
+from deputize.doctor.asks import Ask, at_place, read_body
 from deputize.doctor.findings import Code, Finding
 from deputize.doctor.manifests import MESH, Manifest
 from deputize.doctor.place import At
@@ -57,10 +57,11 @@ def our_policies(world: World) -> list[Manifest]:
     return [each for each in custom_policies(world) if _provider(each).text in ours]
 
 
-def asked_in_pod(policy: Manifest, world: World) -> bool:
-    """Whether its provider is a host that a ServiceEntry makes up, as for one in the same pod."""
+def asks_service(policy: Manifest, world: World) -> bool:
+    """Whether its provider leads to a Service of ours; one that was not given may."""
     name = _provider(policy).text
-    return any(is_declared_host(ask, world) for of, ask in _our_providers(world) if of == name)
+    asks = [ask for of, ask in _our_providers(world) if of == name]
+    return not asks or any(ask.is_served(world.services) for ask in asks)
 
 
 def find_unknown_providers(world: World) -> Iterator[Finding]:

@@ -40,6 +40,14 @@ CLUSTER: Mapping[Code, Meaning] = {
         "namespaces or all addresses; an ALLOW rule without a source, or with `*`.",
         "Name the proxies: their identities, or their namespaces and labels.",
     ),
+    Code.CALLER_UNLISTED: error(
+        "A proxy of Istio asks, and is not let in: its identity is not among the principals of the "
+        "authorization policies in front of deputize, or not in `allowedCallers`. Every call that "
+        "it asks about is refused. Silent for sources that are given otherwise than by principals, "
+        "and for workloads that no Service leads to.",
+        "List it in the values of the chart under `proxies`, with `namespace` and "
+        "`serviceAccount`; or in the policy, or in `allowedCallers`.",
+    ),
     Code.PROBE_WITHOUT_TLS: error(
         "A gRPC probe is on a port with TLS. Probes speak plain text, so it never succeeds.",
         "Probe `/readyz` and `/healthz` on the HTTP port.",

@@ -118,6 +118,18 @@ def _without_proxy(workload: Workload, world: World) -> Iterator[Finding]:
         yield _unasked(template, f"namespace {name} gets no sidecars, and so nobody asks")
 
 
+def has_proxy(workload: Workload, world: World) -> bool:
+    """Whether it has a sidecar, as far as anything is said."""
+    words = {**workload.annotations, **workload.labels}
+    labels = {**world.namespace_labels(workload.manifest.namespace), **workload.labels}
+    return not (
+        workload.pod["hostNetwork"].is_on
+        or words.get(INJECT) == "false"
+        or labels.get(MODE) == "ambient"
+        or _is_left_out(workload, words, world)
+    )
+
+
 def _is_left_out(workload: Workload, words: dict[str, str], world: World) -> bool:
     labels = world.namespace_labels(workload.manifest.namespace)
     is_in = "istio.io/rev" in labels or labels.get("istio-injection") == "enabled"
