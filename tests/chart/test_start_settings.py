@@ -115,6 +115,7 @@ def test_a_configuration_of_others_is_not_known() -> None:
     values = {"config": None, "existingConfigMap": "mine"}
     template = only(values, "Deployment")["spec"]["template"]
     assert "annotations" not in template["metadata"]
+    assert "metadata" not in sidecar_patch({**values, "shape": "sidecar"})["spec"]["template"]
 
 
 def test_each_shape_has_it() -> None:

@@ -40,7 +40,7 @@ spec:
     {{- with include "deputize.sidecar.annotations" . }}
     metadata:
       annotations:
-        {{- . | nindent 8 }}
+        {{- . | trim | nindent 8 }}
     {{- end }}
     spec:
       {{- with include "deputize.sidecar.podSecurity" . }}
