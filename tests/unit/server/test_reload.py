@@ -1,20 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from deputize.config.file_set import FileSet, read_files
 from deputize.config.files import sign_files
-from deputize.config.loader import Loaded, load
-from deputize.config.settling import begin
+from deputize.config.loader import load
 from deputize.server import reload
-from deputize.server.reload import Reloader
-from tests.harness.config_files import POLICY, SERVICE, changed, line_of, write_world
+from tests.harness.config_files import POLICY, SERVICE, changed, line_of
 from tests.harness.issuer import Issuer
 from tests.harness.polling import wait_until
+from tests.harness.watching import Watching
 from tests.harness.world import ISSUER_URL
 
 SECONDS = 10
@@ -26,48 +24,11 @@ def _settle_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reload, "SETTLE_MILLIS", 20)
 
 
-@dataclass(slots=True)
-class Watching:
-    """A reloader and what it reported."""
-
-    folder: Path
-    reloader: Reloader = field(init=False)
-    loaded: list[Loaded] = field(default_factory=list)
-    failures: int = 0
-    looks: int = 0
-
-    def __post_init__(self) -> None:
-        config_file = write_world(self.folder, issuer=Issuer(ISSUER_URL))
-        files = read_files(config_file)
-        self.reloader = Reloader(
-            config_file,
-            files,
-            begin(files),
-            on_loaded=self.loaded.append,
-            on_failed=self.count_failure,
-            on_changed=self.count_look,
-        )
-        self.reloader.look()
-
-    def count_failure(self) -> None:
-        self.failures += 1
-
-    def count_look(self) -> None:
-        self.looks += 1
-
-    @property
-    def policy_file(self) -> Path:
-        return self.folder / "policies" / "orders.yaml"
-
-    def methods(self) -> tuple[str, ...]:
-        """Of the only rule now in use."""
-        (rule,) = self.loaded[-1].compiled.policies.rules
-        return rule.methods
-
-
 @pytest.fixture
 def watching(tmp_path: Path) -> Watching:
-    return Watching(tmp_path)
+    watching = Watching(tmp_path)
+    watching.reloader.look()
+    return watching
 
 
 def test_the_first_configuration_is_used_at_once(watching: Watching) -> None:
@@ -89,7 +50,7 @@ def test_unchanged_files_are_not_loaded_again(watching: Watching) -> None:
 def test_a_change_is_used(watching: Watching) -> None:
     watching.policy_file.write_text(WIDER)
     watching.reloader.look()
-    assert watching.methods() == ("GET", "HEAD")
+    assert watching.methods == {"GET", "HEAD"}
 
 
 def test_a_touched_file_with_the_same_content_changes_nothing(watching: Watching) -> None:
@@ -177,7 +138,7 @@ def test_files_that_change_while_they_are_read_are_read_again(
     monkeypatch.setattr(reload, "read_files", load_while_it_changes)
     watching.policy_file.write_text(changed(POLICY, "[GET]", "[PUT]"))
     watching.reloader.look()
-    assert watching.methods() == ("GET", "HEAD")
+    assert watching.methods == {"GET", "HEAD"}
     assert len(watching.loaded) == 2
 
 
@@ -219,7 +180,7 @@ def rewrite(path: Path, text: str) -> None:
 @pytest.mark.parametrize("change", [replace_file, rewrite])
 def test_a_change_is_noticed(started: Watching, change: Callable[[Path, str], None]) -> None:
     change(started.policy_file, WIDER)
-    wait_until(lambda: started.methods() == ("GET", "HEAD"), SECONDS)
+    wait_until(lambda: started.methods == {"GET", "HEAD"}, SECONDS)
 
 
 def test_a_fault_of_ours_does_not_end_the_watch(
@@ -239,7 +200,7 @@ def test_a_fault_of_ours_does_not_end_the_watch(
     watching.policy_file.write_text("a: [")
     wait_until(lambda: len(faults) == 5, SECONDS)
     watching.policy_file.write_text(WIDER)
-    wait_until(lambda: watching.methods() == ("GET", "HEAD"), SECONDS)
+    wait_until(lambda: watching.methods == {"GET", "HEAD"}, SECONDS)
     watching.reloader.stop()
 
 

@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deputize.config.file_set import read_files
-from deputize.config.loader import Loaded
-from deputize.config.objects import StoredObject
-from deputize.config.settling import Objects, Settled, begin
 from deputize.server import reload
-from deputize.server.reload import Reloader
-from tests.harness.config_files import SERVICE, changed, write_world
+from tests.harness.config_files import SERVICE
 from tests.harness.polling import wait_until
 from tests.harness.stored_objects import (
     BROKEN_PATH,
@@ -22,6 +16,7 @@ from tests.harness.stored_objects import (
     spec_of,
     stored,
 )
+from tests.harness.watching import Watching
 
 SECONDS = 10
 
@@ -31,66 +26,9 @@ def _settle_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reload, "SETTLE_MILLIS", 20)
 
 
-@dataclass(slots=True)
-class Objecting:
-    """Gives objects, and keeps what it is told."""
-
-    there: Objects | None = None
-    told: list[tuple[Settled, bool]] = field(default_factory=list)
-
-    def objects(self) -> Objects | None:
-        return self.there
-
-    def tell(self, settled: Settled, stored: Objects, *, is_used: bool) -> None:
-        assert stored is self.there
-        self.told.append((settled, is_used))
-
-
-@dataclass(slots=True)
-class Watching:
-    """A reloader of files and objects, and what it reported."""
-
-    folder: Path
-    service: str = WITH_OBJECTS
-    cluster: Objecting = field(default_factory=Objecting)
-    loaded: list[Loaded] = field(default_factory=list)
-    failures: int = 0
-    reloader: Reloader = field(init=False)
-
-    def __post_init__(self) -> None:
-        config_file = write_world(self.folder, service=self.service)
-        files = read_files(config_file)
-        self.reloader = Reloader(
-            config_file,
-            files,
-            begin(files),
-            on_loaded=self.loaded.append,
-            on_failed=self.count_failure,
-            on_changed=lambda: None,
-            cluster=self.cluster if files.service.kubernetes else None,
-        )
-
-    def count_failure(self) -> None:
-        self.failures += 1
-
-    def see(self, *objects: StoredObject) -> None:
-        self.cluster.there = by_key(*objects)
-        self.reloader.look()
-
-    def write_config(self, old: str, new: str) -> None:
-        (self.folder / "deputize.yaml").write_text(changed(WITH_OBJECTS, old, new))
-        self.reloader.look()
-
-    @property
-    def methods(self) -> set[str]:
-        """Of all rules now in use."""
-        rules = self.loaded[-1].compiled.policies.rules
-        return {method for rule in rules for method in rule.methods}
-
-
 @pytest.fixture
 def watching(tmp_path: Path) -> Watching:
-    return Watching(tmp_path)
+    return Watching(tmp_path, WITH_OBJECTS)
 
 
 def test_nothing_is_used_before_all_objects_are_known(watching: Watching) -> None:
