@@ -40,12 +40,14 @@ def find_worlds(
     be told apart is added to `unchecked`.
     """
     whole = World(manifests)
+    parts = _parts(whole, own)
     if loaded is not None:
+        if len(parts) > 1:
+            unchecked.append("several installations: all are compared with the one of --config")
         # Policies may be given both ways: as files, and as objects.
         settings = settings_of(loaded)
         needs = needs_of(loaded).and_those(needs_of_held(own.policies, None))
         return [World(manifests, settings, needs)]
-    parts = _parts(whole, own)
     mounted = [part.service for part in parts if part.service is not None]
     if not mounted or (len(parts) == 1 and len(own.services) == 1):
         first = own.services[0].settings if own.services else None

@@ -165,6 +165,14 @@ def test_workloads_without_a_configuration_that_was_given_are_named() -> None:
     assert sum("further service configurations" in line for line in lines) == 1
 
 
+def test_a_given_configuration_is_that_of_all_installations_and_says_so(tmp_path: Path) -> None:
+    config = write_world(tmp_path, issuer=Issuer(ISSUER_URL))
+    for name, count in (("istio", 0), ("cells", 1)):
+        words = ("--config", config, "--manifests", HEALTHY / f"{name}.yaml", "--format", "json")
+        lines = json.loads(run(*words).stdout)["unchecked"]
+        assert sum("several installations" in line for line in lines) == count
+
+
 def unchecked(given: str) -> list[str]:
     report = json.loads(run("--manifests", "-", "--format", "json", given=given).stdout)
     lines: list[str] = report["unchecked"]
