@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from tests.harness.helm import Values, render
+from tests.harness.pod_files import WORKLOADS
 
 Thing = dict[str, Any]
-WORKLOADS = ("Deployment", "DaemonSet")
 
 
 def objects(values: Values, kind: str, /, **release: Any) -> list[Thing]:  # noqa: ANN401
@@ -58,20 +58,6 @@ def service_config(values: Values) -> Thing:
     text = only(values, "ConfigMap", "deputize-config")["data"]["config.yaml"]
     spec: Thing = yaml.safe_load(text)["spec"]
     return spec
-
-
-def pod_specs(things: list[Thing]) -> Iterator[Thing]:
-    """Every pod that the objects make, now or in a patch."""
-    for each in things:
-        if each["kind"] in WORKLOADS:
-            yield each["spec"]["template"]["spec"]
-        elif "patch.yaml" in each.get("data", {}):
-            yield yaml.safe_load(each["data"]["patch.yaml"])["spec"]["template"]["spec"]
-
-
-def containers(spec: Mapping[str, Any]) -> list[Thing]:
-    """All containers of a pod."""
-    return [*spec.get("initContainers", ()), *spec.get("containers", ())]
 
 
 def ports_from(policy: Thing, peer: Mapping[str, Any]) -> set[int]:

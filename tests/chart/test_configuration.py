@@ -12,8 +12,8 @@ from deputize.config.loader import load
 from scripts.reference.chart_values import SHORTEST
 from tests.chart.chart_cases import EVERYTHING, REDIS
 from tests.chart.chart_objects import container, objects, only, pod_spec, service_config
-from tests.chart.config_folder import write_config
 from tests.harness.helm import NEEDED, POLICY, Values, render
+from tests.harness.pod_files import mount_release
 
 ACCOUNT = "deputize"
 
@@ -31,7 +31,7 @@ def source(values: Values, path: str) -> dict[str, object]:
 
 
 def test_the_command_takes_what_is_rendered(tmp_path: Path) -> None:
-    config = write_config(render(EVERYTHING), tmp_path)
+    config = mount_release(render(EVERYTHING), tmp_path)
     assert config is not None
     command = [sys.executable, "-m", "deputize.cli.main", "validate", "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
@@ -71,7 +71,7 @@ def test_texts_come_through_as_they_are(tmp_path: Path) -> None:
     values = {"config": {"delegation": {"forbiddenActors": texts}}, "files": {"a": texts[-1]}}
     assert service_config(values)["delegation"]["forbiddenActors"] == texts
     assert only(values, "ConfigMap", "deputize-files")["data"] == values["files"]
-    config = write_config(render(values), tmp_path)
+    config = mount_release(render(values), tmp_path)
     assert config is not None
     assert load(config).service.delegation.forbidden_actors == texts
 

@@ -13,11 +13,11 @@ import pytest
 from deputize.cli.validation import check_config
 from deputize.config.strict_yaml import parse_documents
 from tests.chart.chart_cases import CASES
-from tests.chart.chart_objects import WORKLOADS, Thing, containers, pod_specs
-from tests.chart.config_folder import write_config
+from tests.chart.chart_objects import Thing
 from tests.chart.restricted import violations
 from tests.harness.helm import CHART, KUBE_VERSION, NEEDED, lint, overlay, render, run_helm
 from tests.harness.kube_schemas import complaints
+from tests.harness.pod_files import WORKLOADS, containers, mount_release, pod_specs
 
 TEMPLATE = ("template", "deputize", str(CHART), f"--kube-version={KUBE_VERSION}", "--values=-")
 every_way = pytest.mark.parametrize("case", CASES)
@@ -42,7 +42,7 @@ def test_lint_is_content(case: str) -> None:
 
 @every_way
 def test_the_service_takes_its_configuration(case: str, tmp_path: Path) -> None:
-    config = write_config(render(CASES[case]), tmp_path)
+    config = mount_release(render(CASES[case]), tmp_path)
     if config is None:
         assert CASES[case]["existingConfigMap"]
         return

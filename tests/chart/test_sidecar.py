@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 
 from tests.chart.chart_cases import EVERYTHING
-from tests.chart.chart_objects import Thing, containers, service_config, sidecar_patch
+from tests.chart.chart_objects import Thing, service_config, sidecar_patch
 from tests.chart.restricted import violations
 from tests.harness.helm import CHART, NEEDED, overlay, render, run_helm
 from tests.harness.kube_schemas import complaints
+from tests.harness.pod_files import containers
 
 SOCKET = {"shape": "sidecar"}
 LOOPBACK = {"shape": "sidecar", "sidecar": {"listen": "loopback"}}

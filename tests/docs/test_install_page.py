@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from deputize.cli.validation import check_config
-from tests.chart.config_folder import write_config
 from tests.docs.markdown_files import ROOT, Page
 from tests.harness.helm import KUBE_VERSION, render, run_helm
 from tests.harness.kube_schemas import complaints
+from tests.harness.pod_files import mount_release
 
 PAGES = [
     Page(file, file.read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ def repository(tmp_path: Path) -> Path:
 def test_shown_values_make_what_a_cluster_and_the_service_take(tmp_path: Path, text: str) -> None:
     things = render(yaml.safe_load(text), needed=_NEEDED)
     assert [line for each in things for line in complaints(each)] == []
-    config = write_config(things, tmp_path)
+    config = mount_release(things, tmp_path)
     assert config is not None
     assert check_config(config, (), is_strict=False).summary
 

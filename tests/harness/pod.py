@@ -17,10 +17,9 @@ import yaml
 
 from tests.harness.api_server import ApiServer
 from tests.harness.loopback import HOST, free_port, get
-from tests.harness.mounted import Mounted
+from tests.harness.pod_files import MOUNT_ROOT, mount_files
 from tests.harness.processes import ChildProcess
 
-_ROOT = "/etc/deputize"
 _START_SECONDS = 30
 
 
@@ -42,7 +41,9 @@ class Pod:
         self.mount()
         kubeconfig = self._folder / "kubeconfig.yaml"
         kubeconfig.write_text(yaml.safe_dump(self._server.kubeconfig_with(self._token())))
-        arguments = [text.replace(_ROOT, str(self._folder)) for text in self._container["args"]]
+        arguments = [
+            text.replace(MOUNT_ROOT, str(self._folder)) for text in self._container["args"]
+        ]
         command = [
             *("/usr/bin/env", f"KUBECONFIG={kubeconfig}"),
             *(sys.executable, "-m", "deputize.cli.main", *arguments),
@@ -70,16 +71,7 @@ class Pod:
 
     def mount(self) -> None:
         """Brings the files up to date with the cluster, as a kubelet does now and then."""
-        version = f"v{next(self._versions)}"
-        sources = {
-            volume["name"]: volume["configMap"]["name"]
-            for volume in self._spec["volumes"]
-            if "configMap" in volume
-        }
-        for mount in self._container["volumeMounts"]:
-            if mount["name"] in sources:
-                target = self._folder / Path(mount["mountPath"]).relative_to(_ROOT)
-                Mounted(target).publish(version, self._files(sources[mount["name"]]))
+        mount_files(self._spec, self._folder, self._files, f"v{next(self._versions)}")
 
     def _answers(self, path: str) -> bool:
         answer = get(f"{self.url}{path}")
@@ -91,9 +83,8 @@ class Pod:
         return {name: self._as_here(text) for name, text in data.items()}
 
     def _as_here(self, text: str) -> str:
-        """The same with ports and folders of this machine, which other tests use too."""
+        """The same with ports of this machine, which other tests use too."""
         for inside, here in (
-            (_ROOT, str(self._folder)),
             ("0.0.0.0:9191", self._grpc),
             ("0.0.0.0:8080", self._http),
         ):

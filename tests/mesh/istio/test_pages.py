@@ -90,7 +90,7 @@ def test_the_change_of_policy_lets_the_planner_act_for_bob_too(tmp_path: Path) -
         *("--peer", spiffe_id("agents", line.agent)),
         *("--url", f"http://{line.service}.store:8080{line.target}"),
     ]
-    (policy,) = (tmp_path / "mounted" / "policies" / "store-policies").iterdir()
+    policy = tmp_path / "mounted" / "policies" / "store-policies" / "policy.yaml"
     for subjects, code in (("[alice]", 1), ("[alice, bob]", 0)):
         policy.write_text(policy.read_text().replace("subjects: [alice]", f"subjects: {subjects}"))
         done = subprocess.run(  # noqa: S603 - our own command
