@@ -85,8 +85,7 @@ def test_a_sound_service_is_silent(live: Live) -> None:
 
 
 def test_a_sound_service_with_tls_is_silent_beside_manifests_of_each_kind(tmp_path: Path) -> None:
-    mesh = [f"spiffe://cluster.local/ns/store/sa/{name}" for name in ("orders", "waypoint")]
-    tls = with_tls(tmp_path, clientCaFile="tls/ca.pem", allowedCallers=[PROXY, *mesh])
+    tls = with_tls(tmp_path, clientCaFile="tls/ca.pem", allowedCallers=[PROXY])
 
     def change(spec: Spec) -> None:
         tls(spec)

@@ -30,6 +30,10 @@ _LOCAL = "cluster.local"
 
 def find_unlisted(world: World) -> Iterator[Finding]:
     """Workloads and gateways that a policy lets ask, and that nothing before us lets in."""
+    settings = world.settings
+    if settings is not None and settings.open_listen is None:
+        # Whoever asks runs beside it, and what guards a port is not in the way.
+        return
     guards = _guards(world)
     domains = {domain for mesh in mesh_settings(world) for domain in _domains(mesh)}
     for policy in our_policies(world) if guards else ():
