@@ -9,7 +9,7 @@ import pytest
 from tests.chart.chart_cases import CASES
 from tests.harness.api_server import ApiServer
 from tests.harness.helm import render
-from tests.harness.published_crds import OURS, definitions
+from tests.harness.published_crds import OURS, definitions_of
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +17,7 @@ def server(api_server: ApiServer) -> ApiServer:
     """With the definitions of every project whose objects the chart makes, but ours."""
     with ThreadPoolExecutor(4) as pool:
         things = [each for case in pool.map(render, CASES.values()) for each in case]
-    wanted = {(each["apiVersion"].rpartition("/")[0], each["kind"]) for each in things}
-    known = definitions()
-    api_server.install_definitions(known[each].parse() for each in sorted(wanted & known.keys()))
+    api_server.install_definitions(definitions_of(things))
     return api_server
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from tests.harness.api_server import ApiServer
 from tests.harness.kube_schemas import complaints
-from tests.harness.published_crds import ROOT, definitions
+from tests.harness.published_crds import ROOT, definitions_of
 
 FOLDERS = ("istio", "docs/examples/gateways")
 
@@ -42,14 +42,8 @@ EXAMPLES = list(_examples())
 @pytest.fixture(scope="module")
 def server(api_server: ApiServer) -> ApiServer:
     """With the definitions of every project whose objects the examples have."""
-    wanted = {_group_and_kind(example.values[0]) for example in EXAMPLES}
-    known = definitions()
-    api_server.install_definitions(known[each].parse() for each in sorted(wanted & known.keys()))
+    api_server.install_definitions(definitions_of(example.values[0] for example in EXAMPLES))
     return api_server
-
-
-def _group_and_kind(thing: dict[str, Any]) -> tuple[str, str]:
-    return str(thing["apiVersion"]).rpartition("/")[0], str(thing["kind"])
 
 
 @pytest.mark.parametrize("thing", EXAMPLES)

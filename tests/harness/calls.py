@@ -64,16 +64,19 @@ class Client:
             HOST, self._port, timeout=_TIMEOUT_SECONDS, context=self._context
         )
         try:
-            connection.putrequest(
-                call.method, call.target, skip_host=True, skip_accept_encoding=True
-            )
-            connection.putheader("host", self._host)
-            for name, value in call.headers:
-                connection.putheader(name, value)
-            if call.body:
-                connection.putheader("content-length", str(len(call.body)))
-            connection.endheaders(call.body or None)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            return exchange(connection, call, self._host)
         finally:
             connection.close()
+
+
+def exchange(connection: http.client.HTTPConnection, call: Call, host: str) -> Answer:
+    """Sends the call exactly as written, with this host, and reads the answer."""
+    connection.putrequest(call.method, call.target, skip_host=True, skip_accept_encoding=True)
+    connection.putheader("host", host)
+    for name, value in call.headers:
+        connection.putheader(name, value)
+    if call.body:
+        connection.putheader("content-length", str(len(call.body)))
+    connection.endheaders(call.body or None)
+    response = connection.getresponse()
+    return Answer(response.status, response.headers, response.read())

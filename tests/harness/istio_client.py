@@ -8,7 +8,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness.calls import Answer, Call
+from tests.harness.calls import Answer, Call, exchange
 from tests.harness.loopback import HOST
 from tests.harness.spiffe_ca import Svid
 
@@ -35,17 +35,7 @@ class Workload:
         """One request over a connection of its own, sent exactly as written."""
         connection = http.client.HTTPConnection(HOST, port, timeout=_TIMEOUT_SECONDS)
         with self._connected(port) as connection.sock:
-            connection.putrequest(
-                call.method, call.target, skip_host=True, skip_accept_encoding=True
-            )
-            connection.putheader("host", host)
-            for name, value in call.headers:
-                connection.putheader(name, value)
-            if call.body:
-                connection.putheader("content-length", str(len(call.body)))
-            connection.endheaders(call.body or None)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            return exchange(connection, call, host)
 
     def _connected(self, port: int) -> socket.socket:
         connection = socket.create_connection((HOST, port), _TIMEOUT_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -61,6 +61,13 @@ class Definition:
 def definitions() -> Mapping[tuple[str, str], Definition]:
     """Every definition, ours too, by group and kind."""
     return {(found.group, found.kind): found for found in _find()}
+
+
+def definitions_of(things: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The definitions that an API server needs to take these objects."""
+    wanted = {(each["apiVersion"].rpartition("/")[0], each["kind"]) for each in things}
+    known = definitions()
+    return (known[each].parse() for each in sorted(wanted & known.keys()))
 
 
 def _find() -> Iterator[Definition]:
