@@ -42,7 +42,7 @@ def test_decisions_and_conditions_follow_an_object(tmp_path: Path, space: Space)
         live.wait_for_reason(Reason.POLICY_ALLOWED, method="POST")
         live.wait_for_reason(Reason.POLICY_NO_MATCH)
         space.wait_for("orders", "Accepted", "True")
-        assert live.readiness()["warnings"] == []
+        wait_until(lambda: live.readiness()["warnings"] == [], SECONDS, "no warning")
 
         space.delete("orders")
         live.wait_for_reason(Reason.POLICY_NO_MATCH, method="POST")
